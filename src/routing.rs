@@ -1,0 +1,308 @@
+//! Routing: from HTTP method and path to the method of a service.
+//!
+//! A [`RouteTable`] is built from the schemas of all upstreams at once, all-or-nothing, with
+//! every conflict located, and never changes afterwards. Every method answers at
+//! `POST /pkg.Service/Method` too, unless a rule of the schema has that route.
+
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
+
+use http::Method as Verb;
+
+use crate::schema::{
+    BodyRule, Cardinality, FieldPath, HttpBinding, HttpMethod, Kind, Method, Position, Problem,
+    Problems, Schema,
+};
+
+mod captures;
+mod path_template;
+pub mod percent_encoding;
+mod route_tree;
+
+pub use path_template::{PathTemplate, Segment, TemplateError, Variable};
+pub use route_tree::{Found, PathError, RouteTree};
+
+/// Which method of which schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MethodId {
+    /// Position in the schemas the table was built from.
+    pub schema: usize,
+    /// Position in the schema's services.
+    pub service: usize,
+    /// Position in the service's methods.
+    pub method: usize,
+}
+
+/// One way to call a method over REST, resolved against its schema.
+#[derive(Debug)]
+pub struct Route {
+    /// What it calls.
+    pub method: MethodId,
+    /// How it is called.
+    pub binding: HttpBinding,
+    /// Its template, parsed.
+    pub template: PathTemplate,
+    /// The request field each variable of the template binds.
+    pub variables: Vec<FieldPath>,
+    /// The request field that the HTTP body is.
+    pub body_field: Option<FieldPath>,
+    /// The response field that is the HTTP body.
+    pub response_field: Option<FieldPath>,
+}
+
+impl Route {
+    /// The text of each variable in a raw path that the template matches.
+    pub fn captures<'p>(
+        &self,
+        path: &'p str,
+    ) -> impl Iterator<Item = Result<Cow<'p, str>, percent_encoding::PercentError>> {
+        captures::captures(&self.template, path)
+    }
+}
+
+/// Every route of every upstream.
+#[derive(Debug)]
+pub struct RouteTable {
+    schemas: Vec<Arc<Schema>>,
+    routes: Vec<Route>,
+    tree: RouteTree,
+    rpcs: HashMap<String, MethodId>,
+}
+
+impl RouteTable {
+    /// Builds the table, or tells everything that keeps it from being built.
+    pub fn build(schemas: Vec<Arc<Schema>>) -> Result<Self, Problems> {
+        let mut table =
+            Self { schemas, routes: Vec::new(), tree: RouteTree::default(), rpcs: HashMap::new() };
+        let mut problems = Vec::new();
+        table.add_rpcs(&mut problems);
+        table.add_annotated(&mut problems);
+        table.add_unannotated();
+        if problems.is_empty() {
+            return Ok(table);
+        }
+        problems.sort();
+        Err(Problems(problems))
+    }
+
+    /// The schemas it was built from.
+    pub fn schemas(&self) -> &[Arc<Schema>] {
+        &self.schemas
+    }
+
+    /// Every route, annotated ones first.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The method a [`MethodId`] of this table stands for.
+    pub fn method(&self, id: MethodId) -> &Method {
+        &self.schemas[id.schema].services()[id.service].methods[id.method]
+    }
+
+    /// The method of a gRPC path, `/pkg.Service/Method`.
+    pub fn find_rpc(&self, path: &str) -> Option<MethodId> {
+        self.rpcs.get(path).copied()
+    }
+
+    /// The route of a REST call.
+    pub fn find(&self, method: &Verb, path: &str) -> Result<Found, PathError> {
+        self.tree.find(method, path)
+    }
+
+    fn methods(&self) -> Vec<MethodId> {
+        let mut ids = Vec::new();
+        for (schema, s) in self.schemas.iter().enumerate() {
+            for (service, declared) in s.services().iter().enumerate() {
+                let methods = 0..declared.methods.len();
+                ids.extend(methods.map(|method| MethodId { schema, service, method }));
+            }
+        }
+        ids
+    }
+
+    fn add_rpcs(&mut self, problems: &mut Vec<Problem>) {
+        let mut seen: HashMap<&str, &Position> = HashMap::new();
+        for service in self.schemas.iter().flat_map(|schema| schema.services()) {
+            if let Some(first) = seen.insert(&service.name, &service.position) {
+                problems.push(Problem::at(
+                    &service.position,
+                    format!("service `{}` is already served, from {first}", service.name),
+                ));
+            }
+        }
+        let rpcs = self.methods().into_iter().map(|id| (self.method(id).path.clone(), id));
+        self.rpcs = rpcs.collect();
+    }
+
+    fn add_annotated(&mut self, problems: &mut Vec<Problem>) {
+        for id in self.methods() {
+            let schema = Arc::clone(&self.schemas[id.schema]);
+            let method = &schema.services()[id.service].methods[id.method];
+            for binding in &method.bindings {
+                match resolve(&schema, method, id, binding) {
+                    Ok(route) => problems.extend(self.add(route)),
+                    Err(found) => problems.extend(
+                        found.into_iter().map(|text| Problem::at(&method.http_position, text)),
+                    ),
+                }
+            }
+        }
+    }
+
+    /// Gives every method its `POST /pkg.Service/Method`, where no rule has taken it.
+    fn add_unannotated(&mut self) {
+        for id in self.methods() {
+            let schema = Arc::clone(&self.schemas[id.schema]);
+            let method = &schema.services()[id.service].methods[id.method];
+            let binding = HttpBinding {
+                method: HttpMethod::Is(Verb::POST),
+                template: method.path.clone(),
+                body: BodyRule::All,
+                response_body: None,
+            };
+            if let Ok(route) = resolve(&schema, method, id, &binding) {
+                // A clash means that a rule of the schema stands there, which is as wanted.
+                self.add(route);
+            }
+        }
+    }
+
+    fn add(&mut self, route: Route) -> Option<Problem> {
+        let number = self.routes.len();
+        match self.tree.insert(&route.template, &route.binding.method, number) {
+            Ok(()) => {
+                self.routes.push(route);
+                None
+            }
+            Err(first) => {
+                let first = self.method(self.routes[first].method);
+                Some(Problem::at(
+                    &self.method(route.method).http_position,
+                    format!(
+                        "`{}` is already the route of {}, at {}",
+                        route.binding.template,
+                        first.full_name(),
+                        first.http_position
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+/// Checks a binding against the types it binds.
+fn resolve(
+    schema: &Schema,
+    method: &Method,
+    id: MethodId,
+    binding: &HttpBinding,
+) -> Result<Route, Vec<String>> {
+    let mut problems = Vec::new();
+    let template = PathTemplate::parse(&binding.template)
+        .map_err(|error| vec![format!("`{}`: {error}", binding.template)])?;
+    let mut variables = Vec::with_capacity(template.variables.len());
+    for variable in &template.variables {
+        match FieldPath::resolve(schema, method.input, &variable.field_path) {
+            Ok(path) if is_text(schema, &path) => variables.push(path),
+            Ok(_) => problems.push(format!(
+                "`{}`: `{}` cannot stand in a path: it is a message, a list or a map",
+                binding.template, variable.field_path
+            )),
+            Err(error) => problems.push(format!("`{}`: {error}", binding.template)),
+        }
+    }
+    let top_level = |what: &str, message, name: &str| {
+        if name.contains('.') {
+            return Err(format!("{what}: `{name}` is not a top-level field"));
+        }
+        FieldPath::resolve(schema, message, name).map_err(|error| format!("{what}: {error}"))
+    };
+    let mut body_field = None;
+    if let BodyRule::Field(name) = &binding.body {
+        match top_level("body", method.input, name) {
+            Ok(path) => body_field = Some(path),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut response_field = None;
+    if let Some(name) = &binding.response_body {
+        match top_level("response_body", method.output, name) {
+            Ok(path) => response_field = Some(path),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let binding = binding.clone();
+    Ok(Route { method: id, binding, template, variables, body_field, response_field })
+}
+
+/// Whether a path segment can be the field's value: scalars, enums, and the well-known types
+/// whose JSON form is one string or number.
+fn is_text(schema: &Schema, path: &FieldPath) -> bool {
+    let field = path.leaf(schema);
+    field.cardinality == Cardinality::Singular
+        && match field.kind {
+            Kind::Message(message) => schema.message(message).is_text_in_json(),
+            Kind::Group(_) => false,
+            _ => true,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(source: &str) -> Vec<String> {
+        let schema = Arc::new(crate::schema::compile_for_tests("broken.proto", source).unwrap());
+        let problems = RouteTable::build(vec![schema]).unwrap_err();
+        problems.to_string().lines().map(str::to_owned).collect()
+    }
+
+    const HEAD: &str = r#"syntax = "proto3"; package b; import "google/api/annotations.proto";
+message M { string id = 1; M child = 2; repeated string list = 3; }
+service S {
+"#;
+
+    #[test]
+    fn every_problem_is_told_with_its_place() {
+        let body = r#"
+  rpc A(M) returns (M) { option (google.api.http) = {get: "/v1/{nope}"}; }
+  rpc B(M) returns (M) { option (google.api.http) = {get: "/v1/{child}"}; }
+  rpc C(M) returns (M) { option (google.api.http) = {get: "/v1/{list}"}; }
+  rpc D(M) returns (M) { option (google.api.http) = {get: "/v1//x"}; }
+  rpc E(M) returns (M) { option (google.api.http) = {post: "/v1/x" body: "nope"}; }
+  rpc F(M) returns (M) { option (google.api.http) = {get: "/v1/y" response_body: "a.b"}; }
+  rpc G(M) returns (M) { option (google.api.http) = {get: "/v1/z/{id}"}; }
+  rpc H(M) returns (M) { option (google.api.http) = {get: "/v1/z/{child.id}"}; }
+}"#;
+        let expected = [
+            "broken.proto:5:26: `/v1/{nope}`: `b.M` has no field `nope`",
+            "broken.proto:6:26: `/v1/{child}`: `child` cannot stand in a path: it is a message, a list or a map",
+            "broken.proto:7:26: `/v1/{list}`: `list` cannot stand in a path: it is a message, a list or a map",
+            "broken.proto:8:26: `/v1//x`: a segment is empty (at character 5 of the template)",
+            "broken.proto:9:26: body: `b.M` has no field `nope`",
+            "broken.proto:10:26: response_body: `a.b` is not a top-level field",
+            "broken.proto:12:26: `/v1/z/{child.id}` is already the route of b.S/G, at broken.proto:11:26",
+        ];
+        assert_eq!(problems(&format!("{HEAD}{body}")), expected);
+    }
+
+    #[test]
+    fn a_service_served_twice_is_refused() {
+        let source = format!("{HEAD} rpc A(M) returns (M); }}");
+        let compile = || Arc::new(crate::schema::compile_for_tests("s.proto", &source).unwrap());
+        let problems = RouteTable::build(vec![compile(), compile()]).unwrap_err().to_string();
+        assert_eq!(problems, "s.proto:3:1: service `b.S` is already served, from s.proto:3:1");
+    }
+
+    #[test]
+    fn every_method_answers_at_its_own_name() {
+        let source = format!("{HEAD} rpc A(M) returns (M); }}");
+        let schema = Arc::new(crate::schema::compile_for_tests("s.proto", &source).unwrap());
+        let table = RouteTable::build(vec![schema]).unwrap();
+        assert!(matches!(table.find(&Verb::POST, "/b.S/A"), Ok(Found::Route(0))));
+        assert!(table.find_rpc("/b.S/A").is_some());
+    }
+}

@@ -1,0 +1,68 @@
+//! Services and methods: what can be called.
+
+use super::{HttpBinding, MessageIndex, problem::Position};
+
+/// A service.
+#[derive(Debug)]
+pub struct Service {
+    /// Full name: `user.v1.UserService`.
+    pub name: String,
+    /// Where it is declared.
+    pub position: Position,
+    /// In order of declaration.
+    pub methods: Vec<Method>,
+}
+
+/// A method of a service.
+#[derive(Debug)]
+pub struct Method {
+    /// Short name: `GetUser`.
+    pub name: String,
+    /// The path of gRPC calls: `/user.v1.UserService/GetUser`.
+    pub path: String,
+    /// The type of each request message.
+    pub input: MessageIndex,
+    /// The type of each response message.
+    pub output: MessageIndex,
+    /// Whether the caller sends any number of messages.
+    pub client_streaming: bool,
+    /// Whether the upstream sends any number of messages.
+    pub server_streaming: bool,
+    /// What is known of calling it twice.
+    pub idempotency: Idempotency,
+    /// The `google.api.http` rule, its additional bindings after it.
+    pub bindings: Vec<HttpBinding>,
+    /// How it resumes over server-sent events.
+    pub sse: Option<SseResume>,
+    /// Where it is declared.
+    pub position: Position,
+    /// Where its `google.api.http` option stands.
+    pub http_position: Position,
+}
+
+impl Method {
+    /// `user.v1.UserService/GetUser`.
+    pub fn full_name(&self) -> &str {
+        &self.path[1..]
+    }
+}
+
+/// The `idempotency_level` option of a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Nothing is promised.
+    Unknown,
+    /// `NO_SIDE_EFFECTS`: it only reads.
+    NoSideEffects,
+    /// `IDEMPOTENT`: twice is the same as once.
+    Idempotent,
+}
+
+/// The `transom.v1.sse` option of a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SseResume {
+    /// Number of the response field whose text is the event's id.
+    pub event_id_field: Option<u32>,
+    /// Name of the request field that takes `Last-Event-ID`.
+    pub resume_field: Option<String>,
+}

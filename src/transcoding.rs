@@ -1,0 +1,321 @@
+//! Transcoding: JSON bytes → protobuf bytes and back, by a schema known at run time.
+//!
+//! Bytes in, bytes out; options per call; errors that name the JSON path, the byte offset and
+//! what was expected. The JSON is ProtoJSON. No I/O, no async.
+
+use std::sync::Arc;
+
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+use crate::schema::{self, MessageIndex, Problem, Problems, Schema};
+
+mod any_depth;
+mod json_reader;
+mod json_to_wire;
+mod query;
+mod request;
+mod text_value;
+mod wire;
+mod wire_to_json;
+
+pub use json_reader::JsonError;
+pub use json_to_wire::{JSON_DEPTH_LIMIT, ReadOptions};
+pub use query::{FIELD_PATH_DEPTH_LIMIT, QueryParameter};
+pub use request::{RequestBody, RestRequest};
+pub use wire_to_json::{WireError, WriteOptions};
+
+/// Converts the messages of one schema.
+pub struct Transcoder {
+    schema: Arc<Schema>,
+    pool: DescriptorPool,
+    /// By message index.
+    messages: Vec<MessageDescriptor>,
+    /// `google.rpc`, for details whose types the schema does not import.
+    details: DescriptorPool,
+}
+
+impl std::fmt::Debug for Transcoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transcoder").field("messages", &self.messages.len()).finish()
+    }
+}
+
+impl Transcoder {
+    /// A transcoder for every message type of `schema`.
+    pub fn new(schema: Arc<Schema>) -> Result<Self, Problems> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            Problems(vec![Problem { position: None, message: error.to_string() }])
+        };
+        let pool = DescriptorPool::decode(schema.descriptor_set().clone())
+            .map_err(|error| unusable(&error))?;
+        let details = DescriptorPool::decode(schema::details_descriptor_set())
+            .map_err(|error| unusable(&error))?;
+        let messages = schema
+            .messages()
+            .iter()
+            .map(|message| {
+                pool.get_message_by_name(&message.name)
+                    .ok_or_else(|| unusable(&format!("`{}` cannot be resolved", message.name)))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { schema, pool, messages, details })
+    }
+
+    /// The schema it converts by.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    fn descriptor(&self, message: MessageIndex) -> &MessageDescriptor {
+        &self.messages[message.0 as usize]
+    }
+}
+
+/// The text of a singular scalar field of an encoded message, as an event's id: a string as it
+/// is, a number in decimal. None where it is unset or not of that kind.
+pub fn field_text(schema: &Schema, message: MessageIndex, number: u32, wire: &[u8]) -> Option<String> {
+    let field = schema.message(message).field_by_number(number)?;
+    let found = wire::find_last(wire, &[number])?;
+    let mut rest = found;
+    prost::encoding::decode_key(&mut rest).ok()?;
+    match field.kind {
+        schema::Kind::String => {
+            prost::encoding::decode_varint(&mut rest).ok()?;
+            std::str::from_utf8(rest).ok().map(str::to_owned)
+        }
+        schema::Kind::Uint32 | schema::Kind::Uint64 => {
+            prost::encoding::decode_varint(&mut rest).ok().map(|value| value.to_string())
+        }
+        schema::Kind::Int32 | schema::Kind::Int64 => {
+            prost::encoding::decode_varint(&mut rest).ok().map(|value| (value as i64).to_string())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::schema::FieldPath;
+
+    fn transcoder() -> (Transcoder, MessageIndex) {
+        let bytes = transom_test_services::INVENTORY_DESCRIPTOR_SET;
+        let schema = Arc::new(Schema::from_descriptor_set(bytes).unwrap());
+        let everything = schema.message_by_name("inventory.v1.Everything").unwrap();
+        (Transcoder::new(schema).unwrap(), everything)
+    }
+
+    fn round_trip(json: &str) -> Result<String, String> {
+        let (transcoder, everything) = transcoder();
+        let mut wire = Vec::new();
+        transcoder
+            .json_to_wire(everything, json.as_bytes(), &ReadOptions::default(), &mut wire)
+            .map_err(|error| error.to_string())?;
+        let mut json = Vec::new();
+        transcoder
+            .wire_to_json(everything, &wire, &WriteOptions::default(), &mut json)
+            .map_err(|error| error.to_string())?;
+        Ok(String::from_utf8(json).unwrap())
+    }
+
+    #[test]
+    fn every_kind_goes_there_and_back() {
+        let json = concat!(
+            r#"{"text":"é\n","signed":-1,"big":"-9007199254740993","unsigned":4294967295,"#,
+            r#""huge":"18446744073709551615","zigzag":-5,"fixed":"1","real":0.1,"smallReal":0.5,"#,
+            r#""flag":true,"blob":"AP8=","kind":"KIND_PART","tags":["a",""],"numbers":[1,-1],"#,
+            r#""kinds":["KIND_TOOL"],"labels":{"k":"v"},"childrenById":{"-1":{"text":"x"}},"#,
+            r#""child":{"child":{}},"at":"2026-01-02T03:04:05.006Z","takes":"1.500s","#,
+            r#""mask":"a.bC,d","open":{"x":[null,1.5,"y"]},"#,
+            r#""any":{"@type":"type.googleapis.com/inventory.v1.GetItemRequest","name":"n"},"#,
+            r#""maybeBig":"7","maybeText":"","opt":"","right":0,"children":[{}],"value":null}"#
+        );
+        assert_eq!(round_trip(json).unwrap(), json);
+    }
+
+    #[test]
+    fn errors_name_path_offset_and_expectation() {
+        for (json, path, needle) in [
+            (r#"{"child":{"signed":"x"}}"#, "child.signed: ", "(at byte 22)"),
+            (r#"{"numbers":[1,2,true]}"#, "numbers[2]: ", "expected"),
+            (r#"{"child":{"nope":1}}"#, "child.nope: ", "nope"),
+            (r#"{"text":"a","text":"b"}"#, "text: ", "this key occurs twice"),
+            (r#"{"left":"a","right":1}"#, "right: ", "oneof"),
+            (r#"{"text":"\ud800"}"#, "text: ", "surrogate"),
+            (r#"{"text":"a"} x"#, "", "trailing"),
+            ("{\"text\":\n  12}", "text: ", "(at byte 13)"),
+            ("", "", "EOF"),
+            ("[]", "", "expected"),
+            ("\u{feff}{}", "", "expected"),
+        ] {
+            let error = round_trip(json).unwrap_err();
+            assert!(error.starts_with(path) && error.contains(needle), "{json}: {error}");
+        }
+        let deep = format!("{}{}", r#"{"child":"#.repeat(101), "}".repeat(101));
+        assert!(round_trip(&deep).unwrap_err().contains("nested more than 100 levels deep"));
+    }
+
+    #[test]
+    fn nested_any_is_refused_before_it_can_overflow_a_stack() {
+        let (transcoder, everything) = transcoder();
+        let any_of = |type_url: &str, value: Vec<u8>| {
+            let type_url = type_url.to_owned();
+            prost::Message::encode_to_vec(&crate::status::Any { type_url, value: value.into() })
+        };
+        let mut nested = Vec::new();
+        for _ in 0..7_000 {
+            nested = any_of("t/google.protobuf.Any", nested);
+        }
+        let mut wire = Vec::new();
+        wire::put_delimited(23, &nested, &mut wire);
+        let write = move || {
+            let options = WriteOptions::default();
+            transcoder.wire_to_json(everything, &wire, &options, &mut Vec::new()).unwrap_err()
+        };
+        let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(write).unwrap();
+        let error = thread.join().unwrap().to_string();
+        assert_eq!(error, "google.protobuf.Any is nested more than 32 levels deep");
+    }
+
+    #[test]
+    fn details_are_rendered_with_what_is_known() {
+        let (transcoder, _) = transcoder();
+        let render = |type_url: &str, value: &'static [u8]| {
+            let mut json = Vec::new();
+            let detail = crate::status::Any { type_url: type_url.into(), value: value.into() };
+            transcoder.detail_to_json(&detail, &mut json);
+            String::from_utf8(json).unwrap()
+        };
+        assert_eq!(
+            render("type.googleapis.com/google.rpc.ErrorInfo", b"\x0a\x01r"),
+            r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"r"}"#
+        );
+        assert_eq!(render("t/google.rpc.Help", b""), r#"{"@type":"t/google.rpc.Help"}"#);
+        assert_eq!(render("t/x.Y", b"\x01\x02"), r#"{"@type":"t/x.Y","value":"AQI="}"#);
+        assert_eq!(
+            render("t/google.protobuf.Duration", b"\x08\x01"),
+            r#"{"@type":"t/google.protobuf.Duration","value":"1s"}"#
+        );
+        assert_eq!(
+            render("t/google.rpc.ErrorInfo", b"\xff"),
+            r#"{"@type":"t/google.rpc.ErrorInfo","value":"/w=="}"#
+        );
+    }
+
+    /// Binds a query (and a path-bound `text`), and answers the message as JSON.
+    fn bind(text: Option<&str>, query: &[(&str, &str)], body: &str) -> Result<String, String> {
+        let (transcoder, everything) = transcoder();
+        let path = FieldPath::resolve(transcoder.schema(), everything, "text").unwrap();
+        let captures: Vec<_> = text.iter().map(|text| (&path, Cow::Borrowed(*text))).collect();
+        let query: Vec<_> = query
+            .iter()
+            .map(|(name, value)| QueryParameter { name: (*name).into(), value: (*value).into() })
+            .collect();
+        let body = match body {
+            "" => RequestBody::None,
+            body => RequestBody::Message(body.as_bytes()),
+        };
+        let request = RestRequest { input: everything, path: &captures, query: &query, body };
+        let mut wire = Vec::new();
+        transcoder.bind(&request, &ReadOptions::default(), &mut wire).map_err(|violations| {
+            let said = violations.iter().map(|v| format!("{}: {}", v.field, v.description));
+            said.collect::<Vec<_>>().join("; ")
+        })?;
+        let mut json = Vec::new();
+        transcoder.wire_to_json(everything, &wire, &WriteOptions::default(), &mut json).unwrap();
+        Ok(String::from_utf8(json).unwrap())
+    }
+
+    #[test]
+    fn a_query_sets_every_kind_of_field() {
+        let query = [
+            ("signed", "-3"), ("big", "-9"), ("unsigned", "3"), ("huge", "9"), ("zigzag", "-2"),
+            ("fixed", "5"), ("real", "1e2"), ("small_real", "NaN"), ("flag", "true"),
+            ("blob", "_-8"), ("kind", "KIND_TOOL"), ("tags", "a"), ("tags", "b"),
+            ("numbers", "1"), ("kinds", "2"), ("kinds", "77"), ("labels[k]", "v=w"),
+            ("childrenById[4]", ""), ("child.child.text", "deep"), ("child.tags", "t"),
+            ("at", "2026-01-02T03:04:05Z"), ("takes", "1.5s"), ("mask", "a,b.c"),
+            ("open", r#"{"a":1}"#), ("maybe_big", "8"), ("maybeText", ""), ("left", "l"),
+        ];
+        let query: Vec<_> = query.into_iter().filter(|(n, _)| *n != "childrenById[4]").collect();
+        assert_eq!(
+            bind(Some("p"), &query, "").unwrap(),
+            concat!(
+                r#"{"text":"p","signed":-3,"big":"-9","unsigned":3,"huge":"9","zigzag":-2,"#,
+                r#""fixed":"5","real":100.0,"smallReal":"NaN","flag":true,"blob":"/+8=","#,
+                r#""kind":"KIND_TOOL","tags":["a","b"],"numbers":[1],"kinds":["KIND_PART",77],"#,
+                r#""labels":{"k":"v=w"},"child":{"tags":["t"],"child":{"text":"deep"}},"#,
+                r#""at":"2026-01-02T03:04:05Z","takes":"1.500s","mask":"a,b.c","open":{"a":1.0},"#,
+                r#""maybeBig":"8","maybeText":"","left":"l"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn every_violation_of_a_query_is_told() {
+        let error = bind(
+            Some("p"),
+            &[
+                ("nope", "1"), ("signed", "x"), ("flag", "yes"), ("kind", "KIND_NOPE"),
+                ("text", "other"), ("opt", "1"), ("opt", "2"), ("left", "a"), ("right", "1"),
+                ("child", "x"), ("labels", "x"), ("opt[k]", "v"), ("blob", "!"), ("real", "1e999"),
+            ],
+            "",
+        )
+        .unwrap_err();
+        for said in [
+            "nope: is not a parameter of this method: `inventory.v1.Everything` has no field `nope`",
+            r#"signed: expected a 32-bit integer, found "x""#,
+            r#"flag: expected true or false, found "yes""#,
+            r#"kind: expected a name or number of inventory.v1.Kind, found "KIND_NOPE""#,
+            "text: the path and the query give different values",
+            "opt: is given more than once",
+            "right: another member of its oneof is given too",
+            "child: inventory.v1.Everything is a message: name one of its fields",
+            "labels: is a map: write labels[key]=value",
+            "opt[k]: is not a map",
+            r#"blob: expected base64, found "!""#,
+            r#"real: expected a number, found "1e999""#,
+        ] {
+            assert!(error.contains(said), "{said}\n{error}");
+        }
+        assert_eq!(error.split("; ").count(), 12, "{error}");
+    }
+
+    #[test]
+    fn the_path_wins_and_a_different_value_elsewhere_is_refused() {
+        assert_eq!(bind(Some("p"), &[("text", "p")], "").unwrap(), r#"{"text":"p"}"#);
+        assert_eq!(bind(Some("p"), &[], r#"{"text":"p"}"#).unwrap(), r#"{"text":"p"}"#);
+        assert_eq!(
+            bind(Some("p"), &[], r#"{"text":"q"}"#).unwrap_err(),
+            "text: the path and the body give different values"
+        );
+        assert_eq!(
+            bind(Some("p"), &[("signed", "1")], "{}").unwrap_err(),
+            "signed: belongs in the body: this method takes its whole message from there"
+        );
+    }
+
+    #[test]
+    fn a_body_field_is_one_value_and_no_more() {
+        let (transcoder, everything) = transcoder();
+        let tags = FieldPath::resolve(transcoder.schema(), everything, "tags").unwrap();
+        let bind = |body: &str| {
+            let request = RestRequest {
+                input: everything,
+                path: &[],
+                query: &[],
+                body: RequestBody::Field(&tags, body.as_bytes()),
+            };
+            let mut wire = Vec::new();
+            transcoder.bind(&request, &ReadOptions::default(), &mut wire).map(|()| wire)
+        };
+        assert_eq!(bind(r#"["a"]"#).unwrap(), b"\x6a\x01a");
+        assert_eq!(bind(" ").unwrap(), b"");
+        assert!(bind(r#"["a"],"flag":true"#).is_err());
+        let violations = bind(r#"["a",1]"#).unwrap_err();
+        assert_eq!(violations[0].field, "tags[1]");
+    }
+}

@@ -1,0 +1,77 @@
+//! Query parameters → request fields: `a.b=1&tags=x&tags=y&labels[k]=v`.
+//!
+//! Names are proto or JSON names, dotted; a repeated field takes every value; a map's key stands
+//! in brackets. Nothing is dropped: a parameter that binds nothing is a violation.
+
+use std::borrow::Cow;
+
+use super::{
+    Transcoder,
+    wire::put_delimited,
+};
+use crate::{
+    schema::{Cardinality, FieldPath, Kind, MessageIndex},
+    status::FieldViolation,
+};
+
+/// One parameter, decoded.
+pub struct QueryParameter<'q> {
+    /// Its name, up to the first `=`.
+    pub name: Cow<'q, str>,
+    /// Its value; empty where there is no `=`.
+    pub value: Cow<'q, str>,
+}
+
+/// What a parameter says: this element, for this field.
+pub(super) struct QueryField {
+    pub(super) path: FieldPath,
+    /// The leaf, encoded with its key.
+    pub(super) element: Vec<u8>,
+}
+
+/// Field paths longer than this are refused.
+pub const FIELD_PATH_DEPTH_LIMIT: usize = 32;
+
+impl Transcoder {
+    /// Resolves one parameter against the request message.
+    pub(super) fn query_field(
+        &self,
+        input: MessageIndex,
+        parameter: &QueryParameter<'_>,
+    ) -> Result<QueryField, FieldViolation> {
+        let violation = |description: String| FieldViolation {
+            field: parameter.name.to_string(),
+            description,
+        };
+        let (name, map_key) = match parameter.name.strip_suffix(']').map(|n| n.split_once('[')) {
+            Some(Some((name, key))) => (name, Some(key)),
+            _ => (parameter.name.as_ref(), None),
+        };
+        if name.split('.').count() > FIELD_PATH_DEPTH_LIMIT {
+            let limit = FIELD_PATH_DEPTH_LIMIT;
+            return Err(violation(format!("is more than {limit} fields deep")));
+        }
+        let path = FieldPath::resolve(&self.schema, input, name)
+            .map_err(|reason| violation(format!("is not a parameter of this method: {reason}")))?;
+        let field = path.leaf(&self.schema);
+        let mut element = Vec::new();
+        match (field.cardinality, map_key, field.kind) {
+            (Cardinality::Map, Some(key), Kind::Message(entry)) => {
+                let entry = self.schema.message(entry);
+                let mut content = Vec::new();
+                for (number, text) in [(1, key), (2, parameter.value.as_ref())] {
+                    if let Some(part) = entry.field_by_number(number) {
+                        self.text_to_wire(part, text, &mut content).map_err(violation)?;
+                    }
+                }
+                put_delimited(field.number, &content, &mut element);
+            }
+            (Cardinality::Map, None, _) => {
+                return Err(violation(format!("is a map: write {name}[key]=value")));
+            }
+            (_, Some(_), _) => return Err(violation("is not a map".to_owned())),
+            _ => self.text_to_wire(field, &parameter.value, &mut element).map_err(violation)?,
+        }
+        Ok(QueryField { path, element })
+    }
+}

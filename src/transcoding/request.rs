@@ -1,0 +1,204 @@
+//! A REST request → the request message: path, query and body woven into one encoding.
+//!
+//! Protobuf merges what it reads twice, so the parts are encoded one after the other, the path
+//! last: whatever happens, the path that was authorised is the path that is called. A field that
+//! is given twice with different values is refused before that.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use super::{
+    JsonError, ReadOptions, Transcoder,
+    query::{QueryField, QueryParameter},
+    wire::{find_last, put_nested},
+};
+use crate::{
+    schema::{Cardinality, FieldPath, MessageIndex},
+    status::FieldViolation,
+};
+
+/// A REST request, taken apart.
+pub struct RestRequest<'r> {
+    /// The type of the request message.
+    pub input: MessageIndex,
+    /// The fields that the path binds, with their text.
+    pub path: &'r [(&'r FieldPath, Cow<'r, str>)],
+    /// The query's parameters, decoded.
+    pub query: &'r [QueryParameter<'r>],
+    /// The HTTP body.
+    pub body: RequestBody<'r>,
+}
+
+/// What the HTTP body is of the request message.
+pub enum RequestBody<'r> {
+    /// Nothing: every other field may come from the query.
+    None,
+    /// All of it: nothing comes from the query. Empty bytes are an empty message.
+    Message(&'r [u8]),
+    /// This top-level field. Empty bytes leave it unset.
+    Field(&'r FieldPath, &'r [u8]),
+}
+
+impl Transcoder {
+    /// Appends the encoded request message, or tells every violation found.
+    pub fn bind(
+        &self,
+        request: &RestRequest<'_>,
+        options: &ReadOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Vec<FieldViolation>> {
+        let mut violations = Vec::new();
+        let start = out.len();
+        if let Err(error) = self.bind_body(request, options, out) {
+            violations.push(violation_of(error));
+        }
+        let body = out[start..].to_vec();
+        let path = self.bind_path(request, &body, &mut violations);
+        self.bind_query(request, options, &path, out, &mut violations);
+        for bound in &path {
+            self.put(bound, out);
+        }
+        if violations.is_empty() { Ok(()) } else { Err(violations) }
+    }
+
+    fn bind_body(
+        &self,
+        request: &RestRequest<'_>,
+        options: &ReadOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), JsonError> {
+        match request.body {
+            RequestBody::None => Ok(()),
+            RequestBody::Message(json) | RequestBody::Field(_, json) if is_blank(json) => Ok(()),
+            RequestBody::Message(json) => self.json_to_wire(request.input, json, options, out),
+            RequestBody::Field(field, json) => {
+                self.field_json_to_wire(request.input, field, json, options, out)
+            }
+        }
+    }
+
+    fn bind_path(
+        &self,
+        request: &RestRequest<'_>,
+        body: &[u8],
+        violations: &mut Vec<FieldViolation>,
+    ) -> Vec<QueryField> {
+        let mut bound = Vec::with_capacity(request.path.len());
+        for (path, text) in request.path {
+            let field = path.leaf(&self.schema);
+            let mut element = Vec::new();
+            let mut refuse = |description: String| {
+                let field = path.display(&self.schema);
+                violations.push(FieldViolation { field, description });
+            };
+            if let Err(description) = self.text_to_wire(field, text, &mut element) {
+                refuse(description);
+                continue;
+            }
+            if find_last(body, &path.numbers(&self.schema)).is_some_and(|said| said != element) {
+                refuse("the path and the body give different values".to_owned());
+                continue;
+            }
+            bound.push(QueryField { path: (*path).clone(), element });
+        }
+        bound
+    }
+
+    fn bind_query(
+        &self,
+        request: &RestRequest<'_>,
+        options: &ReadOptions,
+        path: &[QueryField],
+        out: &mut Vec<u8>,
+        violations: &mut Vec<FieldViolation>,
+    ) {
+        // What is set so far: a singular field, or a oneof by the path of its message.
+        let mut fields: HashMap<FieldPath, Vec<u8>> = HashMap::new();
+        let mut oneofs: HashMap<(Vec<u32>, u32), FieldPath> = HashMap::new();
+        for bound in path {
+            fields.insert(bound.path.clone(), bound.element.clone());
+            oneofs.extend(self.oneof_key(&bound.path).map(|key| (key, bound.path.clone())));
+        }
+        for parameter in request.query {
+            let bound = match self.query_field(request.input, parameter) {
+                Ok(bound) => bound,
+                Err(_) if options.ignore_unknown_fields && !self.knows(request.input, parameter) => {
+                    continue;
+                }
+                Err(violation) => {
+                    violations.push(violation);
+                    continue;
+                }
+            };
+            let mut refuse = |description: &str| {
+                violations.push(FieldViolation {
+                    field: parameter.name.to_string(),
+                    description: description.to_owned(),
+                });
+            };
+            let field = bound.path.leaf(&self.schema);
+            match request.body {
+                RequestBody::Message(_) if !fields.contains_key(&bound.path) => {
+                    refuse("belongs in the body: this method takes its whole message from there");
+                    continue;
+                }
+                RequestBody::Field(body, _) if body.is_prefix_of(&bound.path) => {
+                    refuse("belongs in the body");
+                    continue;
+                }
+                _ => {}
+            }
+            if field.cardinality == Cardinality::Singular {
+                let in_path = path.iter().any(|in_path| in_path.path == bound.path);
+                match fields.get(&bound.path) {
+                    Some(said) if in_path && *said == bound.element => continue,
+                    Some(_) if in_path => {
+                        refuse("the path and the query give different values");
+                        continue;
+                    }
+                    Some(_) => {
+                        refuse("is given more than once");
+                        continue;
+                    }
+                    None => {
+                        fields.insert(bound.path.clone(), bound.element.clone());
+                    }
+                }
+                if let Some(key) = self.oneof_key(&bound.path)
+                    && oneofs.insert(key, bound.path.clone()).is_some()
+                {
+                    refuse("another member of its oneof is given too");
+                    continue;
+                }
+            }
+            self.put(&bound, out);
+        }
+    }
+
+    /// Whether the parameter names a field, whatever its value.
+    fn knows(&self, input: MessageIndex, parameter: &QueryParameter<'_>) -> bool {
+        let name = parameter.name.split('[').next().unwrap_or_default();
+        FieldPath::resolve(&self.schema, input, name).is_ok()
+    }
+
+    fn oneof_key(&self, path: &FieldPath) -> Option<(Vec<u32>, u32)> {
+        let oneof = path.leaf(&self.schema).oneof?;
+        let mut numbers = path.numbers(&self.schema);
+        numbers.pop();
+        Some((numbers, oneof))
+    }
+
+    fn put(&self, bound: &QueryField, out: &mut Vec<u8>) {
+        let mut parents = bound.path.numbers(&self.schema);
+        parents.pop();
+        put_nested(&parents, &bound.element, out);
+    }
+}
+
+fn violation_of(error: JsonError) -> FieldViolation {
+    let description = format!("{} (at byte {} of the body)", error.message, error.offset);
+    FieldViolation { field: error.path, description }
+}
+
+fn is_blank(json: &[u8]) -> bool {
+    json.iter().all(u8::is_ascii_whitespace)
+}

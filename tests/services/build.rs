@@ -1,0 +1,19 @@
+//! Compiles the test protos the way the project compiles its own.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed=../../proto");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let mut compiler = protox::Compiler::new(["proto", "../../proto"])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(["inventory/v1/inventory.proto", "google/rpc/error_details.proto"])?;
+    let descriptors = compiler.encode_file_descriptor_set();
+    fs::write(out.join("inventory.v1.bin"), &descriptors)?;
+    tonic_prost_build::configure()
+        .compile_fds(prost_types::FileDescriptorSet::decode(&descriptors[..])?)?;
+    Ok(())
+}
