@@ -1,4 +1,5 @@
 //! x
+pub mod protocol;
 pub mod routing;
 pub mod schema;
 pub mod status;

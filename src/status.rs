@@ -114,7 +114,11 @@ pub struct Status {
 impl Status {
     /// A status without details.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+        }
     }
 
     /// The bytes of the `google.rpc.Status` this is, for `grpc-status-details-bin`.
@@ -245,7 +249,11 @@ impl Cause {
             Self::Internal => (500, Code::Internal, Fault::Gateway),
             Self::Upstream(code) => return (code.http_status(), code, Fault::Upstream),
         };
-        (StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, fault)
+        (
+            StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code,
+            fault,
+        )
     }
 }
 
@@ -264,12 +272,20 @@ impl Refusal {
     /// A refusal for `cause`, told in `message`.
     pub fn new(cause: Cause, message: impl Into<Cow<'static, str>>) -> Self {
         let (_, code, _) = cause.row();
-        Self { cause, status: Status::new(code, message), headers: HeaderMap::new() }
+        Self {
+            cause,
+            status: Status::new(code, message),
+            headers: HeaderMap::new(),
+        }
     }
 
     /// What the upstream itself answered.
     pub fn upstream(status: Status) -> Self {
-        Self { cause: Cause::Upstream(status.code), status, headers: HeaderMap::new() }
+        Self {
+            cause: Cause::Upstream(status.code),
+            status,
+            headers: HeaderMap::new(),
+        }
     }
 
     /// A malformed request with every violation found.
@@ -279,11 +295,21 @@ impl Refusal {
             [one] if one.field.is_empty() => one.description.clone(),
             [one] => format!("{}: {}", one.field, one.description),
             [first, rest @ ..] => {
-                format!("{}: {} (and {} more)", first.field, first.description, rest.len())
+                format!(
+                    "{}: {} (and {} more)",
+                    first.field,
+                    first.description,
+                    rest.len()
+                )
             }
         };
         let mut refusal = Self::new(Cause::Malformed, message);
-        refusal.status.details.push(BadRequest { field_violations: violations }.to_detail());
+        refusal.status.details.push(
+            BadRequest {
+                field_violations: violations,
+            }
+            .to_detail(),
+        );
         refusal
     }
 

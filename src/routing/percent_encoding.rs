@@ -44,7 +44,9 @@ pub fn decode(text: &str, slashes: Slashes) -> Result<Cow<'_, str>, PercentError
             [high, low, ..] => (hex(*high), hex(*low)),
             _ => (None, None),
         };
-        let (Some(high), Some(low)) = (high, low) else { return Err(PercentError::Malformed) };
+        let (Some(high), Some(low)) = (high, low) else {
+            return Err(PercentError::Malformed);
+        };
         rest = &tail[2..];
         match high << 4 | low {
             0 => return Err(PercentError::Nul),
@@ -52,7 +54,9 @@ pub fn decode(text: &str, slashes: Slashes) -> Result<Cow<'_, str>, PercentError
             byte => decoded.push(byte),
         }
     }
-    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| PercentError::NotUtf8)
+    String::from_utf8(decoded)
+        .map(Cow::Owned)
+        .map_err(|_| PercentError::NotUtf8)
 }
 
 /// Decodes a query's name or value: `+` is a space there.
@@ -74,7 +78,10 @@ mod tests {
 
     #[test]
     fn decodes_once_and_borrows_when_it_can() {
-        assert!(matches!(decode("plain", Slashes::Decode), Ok(Cow::Borrowed("plain"))));
+        assert!(matches!(
+            decode("plain", Slashes::Decode),
+            Ok(Cow::Borrowed("plain"))
+        ));
         assert_eq!(decode("a%20b%252F", Slashes::Decode).unwrap(), "a b%2F");
         assert_eq!(decode("a%2Fb%2f%21", Slashes::Keep).unwrap(), "a%2Fb%2f!");
         assert_eq!(decode("a%2Fb", Slashes::Decode).unwrap(), "a/b");
@@ -84,9 +91,15 @@ mod tests {
     #[test]
     fn refuses_what_is_not_text() {
         for malformed in ["%", "%1", "a%zz", "%2", "%%41"] {
-            assert_eq!(decode(malformed, Slashes::Decode), Err(PercentError::Malformed));
+            assert_eq!(
+                decode(malformed, Slashes::Decode),
+                Err(PercentError::Malformed)
+            );
         }
-        assert_eq!(decode("%C3%28", Slashes::Decode), Err(PercentError::NotUtf8));
+        assert_eq!(
+            decode("%C3%28", Slashes::Decode),
+            Err(PercentError::NotUtf8)
+        );
         assert_eq!(decode("a%00", Slashes::Decode), Err(PercentError::Nul));
     }
 }

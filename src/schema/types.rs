@@ -23,7 +23,9 @@ pub struct MessageType {
 impl MessageType {
     /// The field that JSON or a path calls `name`: its JSON name first, then its proto name.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        self.fields_by_name.get(name).map(|&index| &self.fields[index])
+        self.fields_by_name
+            .get(name)
+            .map(|&index| &self.fields[index])
     }
 
     /// The field with this number.

@@ -14,15 +14,21 @@ pub(super) const LIMIT: usize = 32;
 /// Whether `message` nests more than `limit` levels of `Any`.
 pub(super) fn exceeds(message: &DynamicMessage, limit: usize) -> bool {
     if message.descriptor().full_name() == "google.protobuf.Any" {
-        let Some(limit) = limit.checked_sub(1) else { return true };
-        let Ok(any) = Any::decode(message.encode_to_vec().as_slice()) else { return false };
+        let Some(limit) = limit.checked_sub(1) else {
+            return true;
+        };
+        let Ok(any) = Any::decode(message.encode_to_vec().as_slice()) else {
+            return false;
+        };
         let name = any.type_url.rsplit('/').next().unwrap_or_default();
         let pool = message.descriptor().parent_pool().clone();
         return pool.get_message_by_name(name).is_some_and(|descriptor| {
             DynamicMessage::decode(descriptor, any.value).is_ok_and(|inner| exceeds(&inner, limit))
         });
     }
-    message.fields().any(|(_, value)| value_exceeds(value, limit))
+    message
+        .fields()
+        .any(|(_, value)| value_exceeds(value, limit))
 }
 
 fn value_exceeds(value: &Value, limit: usize) -> bool {

@@ -5,7 +5,10 @@
 use prost::Message as _;
 use prost_reflect::{DeserializeOptions, DynamicMessage};
 
-use super::{Transcoder, json_reader::{self, JsonError}};
+use super::{
+    Transcoder,
+    json_reader::{self, JsonError},
+};
 use crate::schema::{FieldPath, MessageIndex};
 
 /// How deep JSON may nest, in objects and arrays; protobuf's own limit for messages.
@@ -22,7 +25,10 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { ignore_unknown_fields: false, depth_limit: JSON_DEPTH_LIMIT }
+        Self {
+            ignore_unknown_fields: false,
+            depth_limit: JSON_DEPTH_LIMIT,
+        }
     }
 }
 
@@ -71,11 +77,15 @@ impl Transcoder {
         wrapped.extend_from_slice(head.as_bytes());
         wrapped.extend_from_slice(json);
         wrapped.push(b'}');
-        let options = ReadOptions { depth_limit: options.depth_limit + 1, ..options.clone() };
-        self.json_to_wire(message, &wrapped, &options, out).map_err(|mut error| {
-            error.offset = error.offset.saturating_sub(head.len()).min(json.len());
-            error
-        })
+        let options = ReadOptions {
+            depth_limit: options.depth_limit + 1,
+            ..options.clone()
+        };
+        self.json_to_wire(message, &wrapped, &options, out)
+            .map_err(|mut error| {
+                error.offset = error.offset.saturating_sub(head.len()).min(json.len());
+                error
+            })
     }
 }
 
@@ -86,7 +96,9 @@ fn locate(json: &[u8], error: &serde_json::Error) -> JsonError {
         Some(at) => text[..at].to_owned(),
         None => text,
     };
-    let before = json.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1));
+    let before = json
+        .split_inclusive(|&byte| byte == b'\n')
+        .take(error.line().saturating_sub(1));
     let offset = before.map(<[u8]>::len).sum::<usize>() + error.column();
     json_reader::error_at(json, offset.min(json.len()), message)
 }

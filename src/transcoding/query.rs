@@ -5,10 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{
-    Transcoder,
-    wire::put_delimited,
-};
+use super::{Transcoder, wire::put_delimited};
 use crate::{
     schema::{Cardinality, FieldPath, Kind, MessageIndex},
     status::FieldViolation,
@@ -61,7 +58,8 @@ impl Transcoder {
                 let mut content = Vec::new();
                 for (number, text) in [(1, key), (2, parameter.value.as_ref())] {
                     if let Some(part) = entry.field_by_number(number) {
-                        self.text_to_wire(part, text, &mut content).map_err(violation)?;
+                        self.text_to_wire(part, text, &mut content)
+                            .map_err(violation)?;
                     }
                 }
                 put_delimited(field.number, &content, &mut element);
@@ -70,7 +68,9 @@ impl Transcoder {
                 return Err(violation(format!("is a map: write {name}[key]=value")));
             }
             (_, Some(_), _) => return Err(violation("is not a map".to_owned())),
-            _ => self.text_to_wire(field, &parameter.value, &mut element).map_err(violation)?,
+            _ => self
+                .text_to_wire(field, &parameter.value, &mut element)
+                .map_err(violation)?,
         }
         Ok(QueryField { path, element })
     }

@@ -53,9 +53,10 @@ impl Transcoder {
     ) -> Result<(), WireError> {
         let whole = self.decode(self.descriptor(message), wire)?;
         let leaf = field.leaf(&self.schema);
-        let Some(value) = whole.get_field_by_number(leaf.number).filter(|_| {
-            whole.has_field_by_number(leaf.number)
-        }) else {
+        let Some(value) = whole
+            .get_field_by_number(leaf.number)
+            .filter(|_| whole.has_field_by_number(leaf.number))
+        else {
             out.extend_from_slice(match (leaf.cardinality, leaf.kind) {
                 (Cardinality::Repeated, _) => b"[]",
                 (Cardinality::Map, _) => b"{}",
@@ -73,12 +74,23 @@ impl Transcoder {
         // A message with nothing but this field is `{"name":value}`; cut the value out.
         let mut alone = DynamicMessage::new(self.descriptor(message).clone());
         alone.set_field_by_number(leaf.number, value.into_owned());
-        let options = WriteOptions { emit_defaults: false, pretty: false, ..options.clone() };
+        let options = WriteOptions {
+            emit_defaults: false,
+            pretty: false,
+            ..options.clone()
+        };
         let mut json = Vec::new();
         write(&alone, &options, &mut json)?;
-        let name = if options.proto_names { &leaf.name } else { &leaf.json_name };
+        let name = if options.proto_names {
+            &leaf.name
+        } else {
+            &leaf.json_name
+        };
         let head = name.len() + r#"{"":"#.len();
-        out.extend_from_slice(json.get(head..json.len().saturating_sub(1)).unwrap_or_default());
+        out.extend_from_slice(
+            json.get(head..json.len().saturating_sub(1))
+                .unwrap_or_default(),
+        );
         Ok(())
     }
 
@@ -87,34 +99,36 @@ impl Transcoder {
     pub fn detail_to_json(&self, detail: &Any, out: &mut Vec<u8>) {
         let name = detail.type_url.rsplit('/').next().unwrap_or_default();
         let known = [&self.pool, &self.details];
-        let descriptor = known.into_iter().find_map(|pool| pool.get_message_by_name(name));
+        let descriptor = known
+            .into_iter()
+            .find_map(|pool| pool.get_message_by_name(name));
         let mut json = Vec::new();
         let rendered = descriptor.is_some_and(|descriptor| {
             self.decode(&descriptor, &detail.value)
                 .and_then(|value| write(&value, &WriteOptions::default(), &mut json))
                 .is_ok()
         });
-        out.extend_from_slice(b"{\"@type\":");
-        out.extend_from_slice(serde_json::Value::from(&*detail.type_url).to_string().as_bytes());
-        let is_object = json.first() == Some(&b'{') && !name.starts_with("google.protobuf.");
-        match rendered {
-            true if json == b"{}" && is_object => {}
-            true if is_object => {
-                out.push(b',');
-                out.extend_from_slice(&json[1..json.len() - 1]);
-            }
-            // A well-known type has a JSON form of its own.
-            true => {
-                out.extend_from_slice(b",\"value\":");
-                out.extend_from_slice(&json);
-            }
-            false => {
-                out.extend_from_slice(b",\"value\":\"");
-                out.extend_from_slice(BASE64_STANDARD.encode(&detail.value).as_bytes());
-                out.push(b'"');
-            }
+        if !rendered {
+            return Self::opaque_detail_to_json(detail, out);
+        }
+        put_type(detail, out);
+        // A well-known type has a JSON form of its own, which is not an object to add a key to.
+        if json.first() != Some(&b'{') || name.starts_with("google.protobuf.") {
+            out.extend_from_slice(b",\"value\":");
+            out.extend_from_slice(&json);
+        } else if json != b"{}" {
+            out.push(b',');
+            out.extend_from_slice(&json[1..json.len() - 1]);
         }
         out.push(b'}');
+    }
+
+    /// Appends an error detail of a type that nobody knows: `{"@type":…, "value":base64}`.
+    pub fn opaque_detail_to_json(detail: &Any, out: &mut Vec<u8>) {
+        put_type(detail, out);
+        out.extend_from_slice(b",\"value\":\"");
+        out.extend_from_slice(BASE64_STANDARD.encode(&detail.value).as_bytes());
+        out.extend_from_slice(b"\"}");
     }
 
     fn decode(
@@ -148,6 +162,15 @@ impl Transcoder {
         }
         Ok(())
     }
+}
+
+fn put_type(detail: &Any, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"@type\":");
+    out.extend_from_slice(
+        serde_json::Value::from(&*detail.type_url)
+            .to_string()
+            .as_bytes(),
+    );
 }
 
 fn write(

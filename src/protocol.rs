@@ -1,0 +1,90 @@
+//! Protocols: what a caller speaks, told from the request's head, and its forms of everything.
+//!
+//! Each submodule turns one protocol's bytes and headers into neutral values and back. Nothing
+//! here waits, reads a socket or knows the time.
+
+use http::{HeaderMap, header};
+
+pub mod accept;
+pub mod envelope;
+pub mod grpc;
+pub mod grpc_web;
+pub mod metadata;
+pub mod refusal;
+pub mod rest;
+pub mod sse;
+pub mod timeout;
+
+/// The protocol a caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// JSON over plain HTTP, by `google.api.http` rules.
+    Rest,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// gRPC-Web over HTTP/1.1 or HTTP/2.
+    GrpcWeb,
+}
+
+impl Protocol {
+    /// Tells the protocol from the request's headers; the first that fits holds:
+    ///
+    /// | `content-type` | protocol |
+    /// |---|---|
+    /// | `application/grpc-web*` | gRPC-Web |
+    /// | `application/grpc*` | gRPC |
+    /// | anything else, or none | REST |
+    ///
+    /// Parameters and case do not matter.
+    pub fn detect(headers: &HeaderMap) -> Self {
+        const GRPC: &[u8] = b"application/grpc";
+        let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
+            return Self::Rest;
+        };
+        let essence = media_type(content_type.as_bytes());
+        if essence.len() < GRPC.len() || !essence[..GRPC.len()].eq_ignore_ascii_case(GRPC) {
+            return Self::Rest;
+        }
+        match &essence[GRPC.len()..] {
+            [b'-', w, e, b, ..] if [*w, *e, *b].eq_ignore_ascii_case(b"web") => Self::GrpcWeb,
+            [] | [b'+' | b';', ..] => Self::Grpc,
+            _ => Self::Rest,
+        }
+    }
+}
+
+/// The type and subtype of a `content-type`, without parameters.
+pub(crate) fn media_type(content_type: &[u8]) -> &[u8] {
+    let end = content_type
+        .iter()
+        .position(|&b| b == b';')
+        .unwrap_or(content_type.len());
+    content_type[..end].trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_type_tells_whatever_its_case_and_parameters() {
+        for (content_type, protocol) in [
+            ("application/grpc-web", Protocol::GrpcWeb),
+            (
+                "application/grpc-web+proto; charset=utf-8",
+                Protocol::GrpcWeb,
+            ),
+            ("Application/gRPC-Web-Text", Protocol::GrpcWeb),
+            ("application/grpc", Protocol::Grpc),
+            ("application/GRPC+proto", Protocol::Grpc),
+            ("application/grpcx", Protocol::Rest),
+            ("application/json", Protocol::Rest),
+            ("text/application/grpc", Protocol::Rest),
+        ] {
+            let headers =
+                HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())]);
+            assert_eq!(Protocol::detect(&headers), protocol, "{content_type}");
+        }
+        assert_eq!(Protocol::detect(&HeaderMap::new()), Protocol::Rest);
+    }
+}

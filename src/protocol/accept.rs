@@ -1,0 +1,72 @@
+//! `Accept`: what a caller takes, by RFC 9110, 12.5.1.
+
+use http::{HeaderMap, header};
+
+use super::media_type;
+
+/// Whether the request takes `media`, like `application/json`. No header takes everything.
+pub fn accepts(headers: &HeaderMap, media: &str) -> bool {
+    quality(headers, media) > 0
+}
+
+/// The q-value of `media` in thousandths; the most specific range that covers it counts.
+pub fn quality(headers: &HeaderMap, media: &str) -> u16 {
+    if !headers.contains_key(header::ACCEPT) {
+        return 1_000;
+    }
+    let ranges = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let best = ranges
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| Some((specificity(range, media)?, q(range))))
+        .max_by_key(|(specificity, _)| *specificity);
+    best.map_or(0, |(_, quality)| quality)
+}
+
+fn specificity(range: &str, media: &str) -> Option<u8> {
+    let range = std::str::from_utf8(media_type(range.as_bytes())).ok()?;
+    let (kind, _) = media.split_once('/')?;
+    match range.split_once('/')? {
+        _ if range.eq_ignore_ascii_case(media) => Some(2),
+        (wanted, "*") if wanted.eq_ignore_ascii_case(kind) => Some(1),
+        ("*", "*") => Some(0),
+        _ => None,
+    }
+}
+
+fn q(range: &str) -> u16 {
+    let parameter = range.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
+    });
+    match parameter.map(str::parse::<f32>) {
+        None => 1_000,
+        Some(Ok(value)) if (0.0..=1.0).contains(&value) => (value * 1_000.0) as u16,
+        Some(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_range_counts() {
+        let quality_of = |accept: &'static str, media: &str| {
+            let value = http::HeaderValue::from_static(accept);
+            quality(&HeaderMap::from_iter([(header::ACCEPT, value)]), media)
+        };
+        assert_eq!(quality_of("text/html, */*;q=0.8", "application/json"), 800);
+        assert_eq!(
+            quality_of("*/*, application/json;q=0", "application/json"),
+            0
+        );
+        assert_eq!(quality_of("Application/*; q=0.5", "application/json"), 500);
+        assert_eq!(quality_of("text/html", "application/json"), 0);
+        assert_eq!(quality_of("text/event-stream", "text/event-stream"), 1_000);
+        assert_eq!(quality_of("text/event-stream;q=x", "text/event-stream"), 0);
+        assert!(accepts(&HeaderMap::new(), "application/json"));
+    }
+}

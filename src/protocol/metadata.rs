@@ -1,0 +1,194 @@
+//! Metadata: which headers go on to the upstream, and which come back.
+//!
+//! Callers cannot speak in the gateway's name: what identifies a caller is written by the
+//! gateway alone, and REST callers forward a short list of headers, not whatever they like.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{Protocol, grpc};
+use crate::status::{Cause, Refusal};
+
+/// What a REST caller's request forwards.
+const REST_FORWARDED: [&str; 4] = ["authorization", "traceparent", "tracestate", "x-request-id"];
+
+/// Names that only the gateway writes, compared with `_` read as `-`.
+const RESERVED_PREFIX: &str = "x-transom-";
+
+/// Hop-by-hop fields (RFC 9110, 7.6.1) and those of the caller's own hop.
+const HOP: [&str; 13] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "host",
+    "cookie",
+    "http2-settings",
+    "expect",
+];
+
+/// The metadata a request forwards. Repeated values keep their order.
+pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap, Refusal> {
+    let mut metadata = HeaderMap::with_capacity(8);
+    for (name, value) in headers {
+        let forwarded = match protocol {
+            Protocol::Rest => REST_FORWARDED.contains(&name.as_str()),
+            Protocol::Grpc | Protocol::GrpcWeb => is_rpc_metadata(name, headers),
+        };
+        if !forwarded {
+            continue;
+        }
+        if name.as_str().ends_with("-bin") {
+            check_binary(name, value)?;
+        }
+        metadata.append(name.clone(), value.clone());
+    }
+    Ok(metadata)
+}
+
+/// The upstream's metadata as it goes back to the caller.
+pub fn to_caller(headers: &HeaderMap) -> HeaderMap {
+    let mut metadata = HeaderMap::new();
+    for (name, value) in headers {
+        let name_text = name.as_str();
+        let kept = !HOP.contains(&name_text)
+            && !name_text.starts_with("grpc-")
+            && !name_text.starts_with("content-")
+            && !is_named_by_connection(name, headers)
+            && *name != header::SET_COOKIE
+            && *name != header::DATE;
+        if kept {
+            metadata.append(name.clone(), value.clone());
+        }
+    }
+    metadata
+}
+
+fn is_rpc_metadata(name: &HeaderName, headers: &HeaderMap) -> bool {
+    let text = name.as_str();
+    let of_this_hop = HOP.contains(&text)
+        || text.starts_with("content-")
+        || text.starts_with("grpc-")
+        || text.starts_with("access-control-")
+        || matches!(
+            text,
+            "x-grpc-web" | "x-server-timeout" | "accept" | "accept-encoding"
+        );
+    !of_this_hop && !is_reserved(text) && !is_named_by_connection(name, headers)
+}
+
+fn is_reserved(name: &str) -> bool {
+    name.len() >= RESERVED_PREFIX.len()
+        && name
+            .bytes()
+            .zip(RESERVED_PREFIX.bytes())
+            .all(|(byte, reserved)| byte == reserved || (byte == b'_' && reserved == b'-'))
+}
+
+fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|value| {
+        let names = value.as_bytes().split(|&byte| byte == b',');
+        names.into_iter().any(|n| {
+            n.trim_ascii()
+                .eq_ignore_ascii_case(name.as_str().as_bytes())
+        })
+    })
+}
+
+fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
+    let parts = value.as_bytes().split(|&byte| byte == b',');
+    if parts
+        .into_iter()
+        .all(|part| grpc::decode_bin(part).is_some())
+    {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Cause::Malformed,
+        format!("the header {name} is not base64"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn rest_forwards_a_short_list() {
+        let sent = headers(&[
+            ("authorization", "Bearer x"),
+            ("x-request-id", "1"),
+            ("grpc-metadata-role", "admin"),
+            ("x-user-id", "1"),
+            ("x_request_id", "2"),
+            ("cookie", "a=b"),
+            ("host", "h"),
+        ]);
+        let metadata = from_caller(Protocol::Rest, &sent).unwrap();
+        assert_eq!(names(&metadata), ["authorization", "x-request-id"]);
+    }
+
+    #[test]
+    fn rpc_protocols_forward_all_but_their_hop_and_the_reserved() {
+        let sent = headers(&[
+            ("x-a", "1"),
+            ("x-a", "2"),
+            ("trace-bin", "AQI"),
+            ("te", "trailers"),
+            ("host", "h"),
+            ("content-type", "application/grpc"),
+            ("grpc-timeout", "1S"),
+            ("cookie", "a=b"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("x-transom-subject", "root"),
+            ("x_transom_subject", "root"),
+            ("x-grpc-web", "1"),
+        ]);
+        let metadata = from_caller(Protocol::Grpc, &sent).unwrap();
+        assert_eq!(names(&metadata), ["trace-bin", "x-a"]);
+        let repeated: Vec<_> = metadata.get_all("x-a").iter().collect();
+        assert_eq!(repeated, ["1", "2"]);
+    }
+
+    #[test]
+    fn binary_values_must_decode() {
+        let bad = headers(&[("x-bin", "AQI=, !")]);
+        assert_eq!(
+            from_caller(Protocol::GrpcWeb, &bad).unwrap_err().cause,
+            Cause::Malformed
+        );
+        let good = headers(&[("x-bin", "AQI=,AQI, ")]);
+        assert!(from_caller(Protocol::GrpcWeb, &good).is_ok());
+    }
+
+    #[test]
+    fn cookies_and_framing_never_come_back() {
+        let sent = headers(&[
+            ("x-a", "1"),
+            ("set-cookie", "a=b"),
+            ("grpc-status", "0"),
+            ("content-length", "3"),
+            ("transfer-encoding", "chunked"),
+        ]);
+        assert_eq!(names(&to_caller(&sent)), ["x-a"]);
+    }
+}

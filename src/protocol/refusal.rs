@@ -1,0 +1,123 @@
+//! The one renderer of refusals: every layer that refuses a call answers through it, so that a
+//! caller is always answered in its own protocol.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::{Protocol, grpc, grpc_web, rest};
+use crate::{
+    status::{Cause, Refusal, Status},
+    transcoding::Transcoder,
+};
+
+/// The answer that `refusal` is for a caller of `protocol`.
+///
+/// Details are rendered by `transcoder`'s types; without one, they stay encoded.
+pub fn render(
+    protocol: Protocol,
+    refusal: &Refusal,
+    transcoder: Option<&Transcoder>,
+) -> Response<Bytes> {
+    let (http_status, content_type, body) = match protocol {
+        Protocol::Rest => {
+            let mut json = Vec::with_capacity(128);
+            put_status_json(&refusal.status, transcoder, &mut json);
+            (refusal.http_status(), rest::JSON, Bytes::from(json))
+        }
+        Protocol::GrpcWeb => {
+            let frame = grpc_web::trailers_frame(&refusal.status, &http::HeaderMap::new());
+            (rpc_http_status(refusal), grpc_web::CONTENT_TYPE, frame)
+        }
+        Protocol::Grpc => {
+            let content_type = HeaderValue::from_static("application/grpc");
+            (rpc_http_status(refusal), content_type, Bytes::new())
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = http_status;
+    let headers = response.headers_mut();
+    headers.extend(refusal.headers.clone());
+    headers.insert(header::CONTENT_TYPE, content_type);
+    if protocol == Protocol::Grpc {
+        grpc::put_status(&refusal.status, headers);
+    }
+    response
+}
+
+/// Appends a `google.rpc.Status` as JSON: `{"code":5,"message":"…","details":[…]}`.
+pub fn put_status_json(status: &Status, transcoder: Option<&Transcoder>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"code\":");
+    out.extend_from_slice(itoa::Buffer::new().format(status.code.number()).as_bytes());
+    out.extend_from_slice(b",\"message\":");
+    out.extend_from_slice(
+        serde_json::Value::from(&*status.message)
+            .to_string()
+            .as_bytes(),
+    );
+    out.extend_from_slice(b",\"details\":[");
+    for (index, detail) in status.details.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        match transcoder {
+            Some(transcoder) => transcoder.detail_to_json(detail, out),
+            None => Transcoder::opaque_detail_to_json(detail, out),
+        }
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// RPC protocols tell the code in the body or in headers; only 415 is 415 everywhere.
+fn rpc_http_status(refusal: &Refusal) -> StatusCode {
+    match refusal.cause {
+        Cause::UnknownContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        _ => StatusCode::OK,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::FieldViolation;
+
+    #[test]
+    fn each_protocol_is_answered_in_its_own_form() {
+        let refusal = Refusal::new(Cause::RequestTooLarge, "too \"large\"");
+        let rest = render(Protocol::Rest, &refusal, None);
+        assert_eq!(rest.status(), 413);
+        assert_eq!(
+            &rest.body()[..],
+            br#"{"code":8,"message":"too \"large\"","details":[]}"#
+        );
+        let web = render(Protocol::GrpcWeb, &refusal, None);
+        assert_eq!(web.status(), 200);
+        assert!(
+            web.body()
+                .ends_with(b"grpc-status:8\r\ngrpc-message:too \"large\"\r\n")
+        );
+        let grpc = render(Protocol::Grpc, &refusal, None);
+        assert_eq!(
+            (grpc.status().as_u16(), &grpc.headers()["grpc-status"]),
+            (200, &"8".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn an_unknown_content_type_is_415_everywhere() {
+        let refusal = Refusal::new(Cause::UnknownContentType, "no");
+        for protocol in [Protocol::Rest, Protocol::Grpc, Protocol::GrpcWeb] {
+            assert_eq!(render(protocol, &refusal, None).status(), 415);
+        }
+    }
+
+    #[test]
+    fn details_stay_encoded_without_types() {
+        let violation = FieldViolation {
+            field: "a".into(),
+            description: "b".into(),
+        };
+        let body = render(Protocol::Rest, &Refusal::bad_request(vec![violation]), None).into_body();
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(json["details"][0]["value"], "CgYKAWESAWI=");
+    }
+}
