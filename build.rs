@@ -27,9 +27,7 @@ mod users {
             .extern_path(".google.protobuf", "::pbjson_types")
             .build_transport(false)
             .compile_fds(prost_types::FileDescriptorSet::decode(&descriptors[..])?)?;
-        pbjson_build::Builder::new()
-            .register_descriptors(&descriptors)?
-            .build(&[".user.v1"])?;
+        pbjson_build::Builder::new().register_descriptors(&descriptors)?.build(&[".user.v1"])?;
         Ok(())
     }
 }

@@ -55,10 +55,7 @@ impl Protocol {
 
 /// The type and subtype of a `content-type`, without parameters.
 pub(crate) fn media_type(content_type: &[u8]) -> &[u8] {
-    let end = content_type
-        .iter()
-        .position(|&b| b == b';')
-        .unwrap_or(content_type.len());
+    let end = content_type.iter().position(|&b| b == b';').unwrap_or(content_type.len());
     content_type[..end].trim_ascii()
 }
 
@@ -70,10 +67,7 @@ mod tests {
     fn the_content_type_tells_whatever_its_case_and_parameters() {
         for (content_type, protocol) in [
             ("application/grpc-web", Protocol::GrpcWeb),
-            (
-                "application/grpc-web+proto; charset=utf-8",
-                Protocol::GrpcWeb,
-            ),
+            ("application/grpc-web+proto; charset=utf-8", Protocol::GrpcWeb),
             ("Application/gRPC-Web-Text", Protocol::GrpcWeb),
             ("application/grpc", Protocol::Grpc),
             ("application/GRPC+proto", Protocol::Grpc),

@@ -71,12 +71,8 @@ pub struct RouteTable {
 impl RouteTable {
     /// Builds the table, or tells everything that keeps it from being built.
     pub fn build(schemas: Vec<Arc<Schema>>) -> Result<Self, Problems> {
-        let mut table = Self {
-            schemas,
-            routes: Vec::new(),
-            tree: RouteTree::default(),
-            rpcs: HashMap::new(),
-        };
+        let mut table =
+            Self { schemas, routes: Vec::new(), tree: RouteTree::default(), rpcs: HashMap::new() };
         let mut problems = Vec::new();
         table.add_rpcs(&mut problems);
         table.add_annotated(&mut problems);
@@ -118,11 +114,7 @@ impl RouteTable {
         for (schema, s) in self.schemas.iter().enumerate() {
             for (service, declared) in s.services().iter().enumerate() {
                 let methods = 0..declared.methods.len();
-                ids.extend(methods.map(|method| MethodId {
-                    schema,
-                    service,
-                    method,
-                }));
+                ids.extend(methods.map(|method| MethodId { schema, service, method }));
             }
         }
         ids
@@ -138,10 +130,7 @@ impl RouteTable {
                 ));
             }
         }
-        let rpcs = self
-            .methods()
-            .into_iter()
-            .map(|id| (self.method(id).path.clone(), id));
+        let rpcs = self.methods().into_iter().map(|id| (self.method(id).path.clone(), id));
         self.rpcs = rpcs.collect();
     }
 
@@ -153,9 +142,7 @@ impl RouteTable {
                 match resolve(&schema, method, id, binding) {
                     Ok(route) => problems.extend(self.add(route)),
                     Err(found) => problems.extend(
-                        found
-                            .into_iter()
-                            .map(|text| Problem::at(&method.http_position, text)),
+                        found.into_iter().map(|text| Problem::at(&method.http_position, text)),
                     ),
                 }
             }
@@ -182,10 +169,7 @@ impl RouteTable {
 
     fn add(&mut self, route: Route) -> Option<Problem> {
         let number = self.routes.len();
-        match self
-            .tree
-            .insert(&route.template, &route.binding.method, number)
-        {
+        match self.tree.insert(&route.template, &route.binding.method, number) {
             Ok(()) => {
                 self.routes.push(route);
                 None
@@ -251,14 +235,7 @@ fn resolve(
         return Err(problems);
     }
     let binding = binding.clone();
-    Ok(Route {
-        method: id,
-        binding,
-        template,
-        variables,
-        body_field,
-        response_field,
-    })
+    Ok(Route { method: id, binding, template, variables, body_field, response_field })
 }
 
 /// Whether a path segment can be the field's value: scalars, enums, and the well-known types
@@ -316,13 +293,8 @@ service S {
     fn a_service_served_twice_is_refused() {
         let source = format!("{HEAD} rpc A(M) returns (M); }}");
         let compile = || Arc::new(crate::schema::compile_for_tests("s.proto", &source).unwrap());
-        let problems = RouteTable::build(vec![compile(), compile()])
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            problems,
-            "s.proto:3:1: service `b.S` is already served, from s.proto:3:1"
-        );
+        let problems = RouteTable::build(vec![compile(), compile()]).unwrap_err().to_string();
+        assert_eq!(problems, "s.proto:3:1: service `b.S` is already served, from s.proto:3:1");
     }
 
     #[test]
@@ -330,10 +302,7 @@ service S {
         let source = format!("{HEAD} rpc A(M) returns (M); }}");
         let schema = Arc::new(crate::schema::compile_for_tests("s.proto", &source).unwrap());
         let table = RouteTable::build(vec![schema]).unwrap();
-        assert!(matches!(
-            table.find(&Verb::POST, "/b.S/A"),
-            Ok(Found::Route(0))
-        ));
+        assert!(matches!(table.find(&Verb::POST, "/b.S/A"), Ok(Found::Route(0))));
         assert!(table.find_rpc("/b.S/A").is_some());
     }
 }

@@ -39,9 +39,7 @@ impl Schema {
     pub fn from_descriptor_set(bytes: impl Into<Bytes>) -> Result<Self, Problems> {
         let bytes = bytes.into();
         let set = descriptor_set::FileDescriptorSet::decode(bytes.clone()).map_err(|error| {
-            Problems(vec![Problem::nowhere(format!(
-                "not a FileDescriptorSet: {error}"
-            ))])
+            Problems(vec![Problem::nowhere(format!("not a FileDescriptorSet: {error}"))])
         })?;
         Builder::default().build(bytes, &set)
     }
@@ -109,11 +107,7 @@ impl<'d> Builder<'d> {
             .map(|(name, descriptor, position)| self.resolve_message(name, descriptor, position))
             .collect();
         let mut services = Vec::new();
-        for file in set
-            .file
-            .iter()
-            .filter(|file| !is_infrastructure(&file.package))
-        {
+        for file in set.file.iter().filter(|file| !is_infrastructure(&file.package)) {
             self.resolve_services(file, &messages, &mut services);
         }
         if !self.problems.is_empty() {
@@ -130,10 +124,7 @@ impl<'d> Builder<'d> {
     }
 
     fn declare_file(&mut self, file: &'d descriptor_set::FileDescriptor) {
-        let position = Position {
-            file: file.name.clone(),
-            line_column: None,
-        };
+        let position = Position { file: file.name.clone(), line_column: None };
         if let Some(edition) = file.edition.filter(|_| file.syntax == "editions") {
             self.problems.push(Problem::at(
                 &position,
@@ -157,11 +148,9 @@ impl<'d> Builder<'d> {
         let name = join(scope, &message.name);
         let index = MessageIndex(self.messages.len() as u32);
         if self.messages_by_name.insert(name.clone(), index).is_some() {
-            self.problems
-                .push(Problem::at(position, format!("`{name}` is declared twice")));
+            self.problems.push(Problem::at(position, format!("`{name}` is declared twice")));
         }
-        self.messages
-            .push((name.clone(), message, position.clone()));
+        self.messages.push((name.clone(), message, position.clone()));
         for nested in &message.nested_type {
             self.declare_message(&name, nested, position);
         }
@@ -172,13 +161,8 @@ impl<'d> Builder<'d> {
 
     fn declare_enum(&mut self, scope: &str, r#enum: &descriptor_set::EnumDescriptor) {
         let name = join(scope, &r#enum.name);
-        let values = r#enum
-            .value
-            .iter()
-            .map(|v| (v.name.clone(), v.number))
-            .collect();
-        self.enums_by_name
-            .insert(name.clone(), EnumIndex(self.enums.len() as u32));
+        let values = r#enum.value.iter().map(|v| (v.name.clone(), v.number)).collect();
+        self.enums_by_name.insert(name.clone(), EnumIndex(self.enums.len() as u32));
         self.enums.push(EnumType { name, values });
     }
 
@@ -208,11 +192,7 @@ impl<'d> Builder<'d> {
         for (index, field) in fields.iter().enumerate() {
             fields_by_name.insert(field.json_name.clone(), index);
         }
-        MessageType {
-            name: name.to_owned(),
-            fields,
-            fields_by_name,
-        }
+        MessageType { name: name.to_owned(), fields, fields_by_name }
     }
 
     fn resolve_field(
@@ -245,10 +225,7 @@ impl<'d> Builder<'d> {
             _ => return None,
         };
         let is_map = parent.nested_type.iter().any(|nested| {
-            nested
-                .options
-                .as_ref()
-                .is_some_and(|options| options.map_entry)
+            nested.options.as_ref().is_some_and(|options| options.map_entry)
                 && type_name.rsplit('.').next() == Some(&nested.name)
         });
         let cardinality = match (field.label, is_map) {
@@ -298,11 +275,7 @@ impl<'d> Builder<'d> {
                     http_position,
                 ));
             }
-            services.push(Service {
-                name,
-                position: source.position(&[6, s as i32]),
-                methods,
-            });
+            services.push(Service { name, position: source.position(&[6, s as i32]), methods });
         }
     }
 
@@ -315,10 +288,7 @@ impl<'d> Builder<'d> {
         http_position: Position,
     ) -> Option<Method> {
         let mut message = |type_name: &str| {
-            let found = self
-                .messages_by_name
-                .get(type_name.trim_start_matches('.'))
-                .copied();
+            let found = self.messages_by_name.get(type_name.trim_start_matches('.')).copied();
             if found.is_none() {
                 let text = format!("`{}` uses the unknown type `{type_name}`", method.name);
                 self.problems.push(Problem::at(&position, text));
@@ -334,9 +304,7 @@ impl<'d> Builder<'d> {
         let sse = options.sse.as_ref().map(|sse| {
             let mut field = |message: MessageIndex, name: &str| {
                 let r#type = &messages[message.0 as usize];
-                let field = r#type
-                    .field(name)
-                    .filter(|f| f.cardinality == Cardinality::Singular);
+                let field = r#type.field(name).filter(|f| f.cardinality == Cardinality::Singular);
                 if field.is_none() && !name.is_empty() {
                     let text = format!("transom.v1.sse: `{}` has no field `{name}`", r#type.name);
                     self.problems.push(Problem::at(&position, text));
@@ -377,43 +345,25 @@ struct SourceMap<'d> {
 impl<'d> SourceMap<'d> {
     fn new(file: &'d descriptor_set::FileDescriptor) -> Self {
         let locations = file.source_code_info.iter().flat_map(|info| &info.location);
-        let spans = locations
-            .map(|l| (l.path.as_slice(), l.span.as_slice()))
-            .collect();
-        Self {
-            file: &file.name,
-            spans,
-        }
+        let spans = locations.map(|l| (l.path.as_slice(), l.span.as_slice())).collect();
+        Self { file: &file.name, spans }
     }
 
     fn find(&self, path: &[i32]) -> Option<Position> {
         let span = self.spans.get(path)?;
         let (&line, &column) = (span.first()?, span.get(1)?);
-        let line_column = (
-            u32::try_from(line).ok()? + 1,
-            u32::try_from(column).ok()? + 1,
-        );
-        Some(Position {
-            file: self.file.to_owned(),
-            line_column: Some(line_column),
-        })
+        let line_column = (u32::try_from(line).ok()? + 1, u32::try_from(column).ok()? + 1);
+        Some(Position { file: self.file.to_owned(), line_column: Some(line_column) })
     }
 
     fn position(&self, path: &[i32]) -> Position {
-        let nowhere = || Position {
-            file: self.file.to_owned(),
-            line_column: None,
-        };
+        let nowhere = || Position { file: self.file.to_owned(), line_column: None };
         self.find(path).unwrap_or_else(nowhere)
     }
 }
 
 fn join(scope: &str, name: &str) -> String {
-    if scope.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{scope}.{name}")
-    }
+    if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
 }
 
 /// `user_id` → `userId`, as protoc derives JSON names.

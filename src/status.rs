@@ -58,10 +58,7 @@ const CODES: [(Code, u16, &str); 17] = [
 impl Code {
     /// The code with this number; one that nobody defined is [`Code::Unknown`].
     pub fn from_number(number: i64) -> Self {
-        usize::try_from(number)
-            .ok()
-            .and_then(|n| CODES.get(n))
-            .map_or(Self::Unknown, |row| row.0)
+        usize::try_from(number).ok().and_then(|n| CODES.get(n)).map_or(Self::Unknown, |row| row.0)
     }
 
     /// The code a non-gRPC answer stands for, by gRPC's `http-grpc-status-mapping.md`.
@@ -114,11 +111,7 @@ pub struct Status {
 impl Status {
     /// A status without details.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            details: Vec::new(),
-        }
+        Self { code, message: message.into(), details: Vec::new() }
     }
 
     /// The bytes of the `google.rpc.Status` this is, for `grpc-status-details-bin`.
@@ -208,6 +201,7 @@ pub enum Cause {
     UpstreamWithoutStatus,
     UpstreamFraming,
     CallerGone,
+    NotServed,
     Internal,
     /// An ending that the upstream gave, under its own code.
     Upstream(Code),
@@ -246,14 +240,11 @@ impl Cause {
             Self::UpstreamWithoutStatus => (500, Code::Unknown, Fault::Upstream),
             Self::UpstreamFraming => (500, Code::Internal, Fault::Upstream),
             Self::CallerGone => (499, Code::Cancelled, Fault::Caller),
+            Self::NotServed => (501, Code::Unimplemented, Fault::Gateway),
             Self::Internal => (500, Code::Internal, Fault::Gateway),
             Self::Upstream(code) => return (code.http_status(), code, Fault::Upstream),
         };
-        (
-            StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            code,
-            fault,
-        )
+        (StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, fault)
     }
 }
 
@@ -272,20 +263,12 @@ impl Refusal {
     /// A refusal for `cause`, told in `message`.
     pub fn new(cause: Cause, message: impl Into<Cow<'static, str>>) -> Self {
         let (_, code, _) = cause.row();
-        Self {
-            cause,
-            status: Status::new(code, message),
-            headers: HeaderMap::new(),
-        }
+        Self { cause, status: Status::new(code, message), headers: HeaderMap::new() }
     }
 
     /// What the upstream itself answered.
     pub fn upstream(status: Status) -> Self {
-        Self {
-            cause: Cause::Upstream(status.code),
-            status,
-            headers: HeaderMap::new(),
-        }
+        Self { cause: Cause::Upstream(status.code), status, headers: HeaderMap::new() }
     }
 
     /// A malformed request with every violation found.
@@ -295,21 +278,11 @@ impl Refusal {
             [one] if one.field.is_empty() => one.description.clone(),
             [one] => format!("{}: {}", one.field, one.description),
             [first, rest @ ..] => {
-                format!(
-                    "{}: {} (and {} more)",
-                    first.field,
-                    first.description,
-                    rest.len()
-                )
+                format!("{}: {} (and {} more)", first.field, first.description, rest.len())
             }
         };
         let mut refusal = Self::new(Cause::Malformed, message);
-        refusal.status.details.push(
-            BadRequest {
-                field_violations: violations,
-            }
-            .to_detail(),
-        );
+        refusal.status.details.push(BadRequest { field_violations: violations }.to_detail());
         refusal
     }
 

@@ -36,9 +36,7 @@ pub struct Transcoder {
 
 impl std::fmt::Debug for Transcoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transcoder")
-            .field("messages", &self.messages.len())
-            .finish()
+        f.debug_struct("Transcoder").field("messages", &self.messages.len()).finish()
     }
 }
 
@@ -46,10 +44,7 @@ impl Transcoder {
     /// A transcoder for every message type of `schema`.
     pub fn new(schema: Arc<Schema>) -> Result<Self, Problems> {
         let unusable = |error: &dyn std::fmt::Display| {
-            Problems(vec![Problem {
-                position: None,
-                message: error.to_string(),
-            }])
+            Problems(vec![Problem { position: None, message: error.to_string() }])
         };
         let pool = DescriptorPool::decode(schema.descriptor_set().clone())
             .map_err(|error| unusable(&error))?;
@@ -63,12 +58,7 @@ impl Transcoder {
                     .ok_or_else(|| unusable(&format!("`{}` cannot be resolved", message.name)))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            schema,
-            pool,
-            messages,
-            details,
-        })
+        Ok(Self { schema, pool, messages, details })
     }
 
     /// The schema it converts by.
@@ -98,12 +88,12 @@ pub fn field_text(
             prost::encoding::decode_varint(&mut rest).ok()?;
             std::str::from_utf8(rest).ok().map(str::to_owned)
         }
-        schema::Kind::Uint32 | schema::Kind::Uint64 => prost::encoding::decode_varint(&mut rest)
-            .ok()
-            .map(|value| value.to_string()),
-        schema::Kind::Int32 | schema::Kind::Int64 => prost::encoding::decode_varint(&mut rest)
-            .ok()
-            .map(|value| (value as i64).to_string()),
+        schema::Kind::Uint32 | schema::Kind::Uint64 => {
+            prost::encoding::decode_varint(&mut rest).ok().map(|value| value.to_string())
+        }
+        schema::Kind::Int32 | schema::Kind::Int64 => {
+            prost::encoding::decode_varint(&mut rest).ok().map(|value| (value as i64).to_string())
+        }
         _ => None,
     }
 }
@@ -126,12 +116,7 @@ mod tests {
         let (transcoder, everything) = transcoder();
         let mut wire = Vec::new();
         transcoder
-            .json_to_wire(
-                everything,
-                json.as_bytes(),
-                &ReadOptions::default(),
-                &mut wire,
-            )
+            .json_to_wire(everything, json.as_bytes(), &ReadOptions::default(), &mut wire)
             .map_err(|error| error.to_string())?;
         let mut json = Vec::new();
         transcoder
@@ -158,20 +143,12 @@ mod tests {
     #[test]
     fn errors_name_path_offset_and_expectation() {
         for (json, path, needle) in [
-            (
-                r#"{"child":{"signed":"x"}}"#,
-                "child.signed: ",
-                "(at byte 22)",
-            ),
+            (r#"{"child":{"signed":"x"}}"#, "child.signed: ", "(at byte 22)"),
             (r#"{"numbers":[1,2,true]}"#, "numbers[2]: ", "expected"),
             (r#"{"child":{"nope":1}}"#, "child.nope: ", "nope"),
-            (
-                r#"{"text":"a","text":"b"}"#,
-                "text: ",
-                "this key occurs twice",
-            ),
+            (r#"{"text":"a","text":"b"}"#, "text: ", "this key occurs twice"),
             (r#"{"left":"a","right":1}"#, "", "oneof"),
-            (r#"{"text":"\ud800"}"#, "text: ", "surrogate"),
+            (r#"{"text":"\ud800"}"#, "text: ", "hex escape"),
             (r#"{"text":"a"} x"#, "", "trailing"),
             ("{\"text\":\n  12}", "text: ", "(at byte 13)"),
             ("", "", "EOF"),
@@ -179,17 +156,10 @@ mod tests {
             ("\u{feff}{}", "", "expected"),
         ] {
             let error = round_trip(json).unwrap_err();
-            assert!(
-                error.starts_with(path) && error.contains(needle),
-                "{json}: {error}"
-            );
+            assert!(error.starts_with(path) && error.contains(needle), "{json}: {error}");
         }
         let deep = format!("{}{}", r#"{"child":"#.repeat(101), "}".repeat(101));
-        assert!(
-            round_trip(&deep)
-                .unwrap_err()
-                .contains("nested more than 100 levels deep")
-        );
+        assert!(round_trip(&deep).unwrap_err().contains("nested more than 100 levels deep"));
     }
 
     #[test]
@@ -197,10 +167,7 @@ mod tests {
         let (transcoder, everything) = transcoder();
         let any_of = |type_url: &str, value: Vec<u8>| {
             let type_url = type_url.to_owned();
-            prost::Message::encode_to_vec(&crate::status::Any {
-                type_url,
-                value: value.into(),
-            })
+            prost::Message::encode_to_vec(&crate::status::Any { type_url, value: value.into() })
         };
         let mut nested = Vec::new();
         for _ in 0..7_000 {
@@ -210,19 +177,11 @@ mod tests {
         wire::put_delimited(23, &nested, &mut wire);
         let write = move || {
             let options = WriteOptions::default();
-            transcoder
-                .wire_to_json(everything, &wire, &options, &mut Vec::new())
-                .unwrap_err()
+            transcoder.wire_to_json(everything, &wire, &options, &mut Vec::new()).unwrap_err()
         };
-        let thread = std::thread::Builder::new()
-            .stack_size(2 << 20)
-            .spawn(write)
-            .unwrap();
+        let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(write).unwrap();
         let error = thread.join().unwrap().to_string();
-        assert_eq!(
-            error,
-            "google.protobuf.Any is nested more than 32 levels deep"
-        );
+        assert_eq!(error, "google.protobuf.Any is nested more than 32 levels deep");
     }
 
     #[test]
@@ -230,10 +189,7 @@ mod tests {
         let (transcoder, _) = transcoder();
         let render = |type_url: &str, value: &'static [u8]| {
             let mut json = Vec::new();
-            let detail = crate::status::Any {
-                type_url: type_url.into(),
-                value: value.into(),
-            };
+            let detail = crate::status::Any { type_url: type_url.into(), value: value.into() };
             transcoder.detail_to_json(&detail, &mut json);
             String::from_utf8(json).unwrap()
         };
@@ -241,14 +197,8 @@ mod tests {
             render("type.googleapis.com/google.rpc.ErrorInfo", b"\x0a\x01r"),
             r#"{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"r"}"#
         );
-        assert_eq!(
-            render("t/google.rpc.Help", b""),
-            r#"{"@type":"t/google.rpc.Help"}"#
-        );
-        assert_eq!(
-            render("t/x.Y", b"\x01\x02"),
-            r#"{"@type":"t/x.Y","value":"AQI="}"#
-        );
+        assert_eq!(render("t/google.rpc.Help", b""), r#"{"@type":"t/google.rpc.Help"}"#);
+        assert_eq!(render("t/x.Y", b"\x01\x02"), r#"{"@type":"t/x.Y","value":"AQI="}"#);
         assert_eq!(
             render("t/google.protobuf.Duration", b"\x08\x01"),
             r#"{"@type":"t/google.protobuf.Duration","value":"1s"}"#
@@ -263,40 +213,23 @@ mod tests {
     fn bind(text: Option<&str>, query: &[(&str, &str)], body: &str) -> Result<String, String> {
         let (transcoder, everything) = transcoder();
         let path = FieldPath::resolve(transcoder.schema(), everything, "text").unwrap();
-        let captures: Vec<_> = text
-            .iter()
-            .map(|text| (&path, Cow::Borrowed(*text)))
-            .collect();
+        let captures: Vec<_> = text.iter().map(|text| (&path, Cow::Borrowed(*text))).collect();
         let query: Vec<_> = query
             .iter()
-            .map(|(name, value)| QueryParameter {
-                name: (*name).into(),
-                value: (*value).into(),
-            })
+            .map(|(name, value)| QueryParameter { name: (*name).into(), value: (*value).into() })
             .collect();
         let body = match body {
             "" => RequestBody::None,
             body => RequestBody::Message(body.as_bytes()),
         };
-        let request = RestRequest {
-            input: everything,
-            path: &captures,
-            query: &query,
-            body,
-        };
+        let request = RestRequest { input: everything, path: &captures, query: &query, body };
         let mut wire = Vec::new();
-        transcoder
-            .bind(&request, &ReadOptions::default(), &mut wire)
-            .map_err(|violations| {
-                let said = violations
-                    .iter()
-                    .map(|v| format!("{}: {}", v.field, v.description));
-                said.collect::<Vec<_>>().join("; ")
-            })?;
+        transcoder.bind(&request, &ReadOptions::default(), &mut wire).map_err(|violations| {
+            let said = violations.iter().map(|v| format!("{}: {}", v.field, v.description));
+            said.collect::<Vec<_>>().join("; ")
+        })?;
         let mut json = Vec::new();
-        transcoder
-            .wire_to_json(everything, &wire, &WriteOptions::default(), &mut json)
-            .unwrap();
+        transcoder.wire_to_json(everything, &wire, &WriteOptions::default(), &mut json).unwrap();
         Ok(String::from_utf8(json).unwrap())
     }
 
@@ -331,10 +264,7 @@ mod tests {
             ("maybeText", ""),
             ("left", "l"),
         ];
-        let query: Vec<_> = query
-            .into_iter()
-            .filter(|(n, _)| *n != "childrenById[4]")
-            .collect();
+        let query: Vec<_> = query.into_iter().filter(|(n, _)| *n != "childrenById[4]").collect();
         assert_eq!(
             bind(Some("p"), &query, "").unwrap(),
             concat!(
@@ -392,14 +322,8 @@ mod tests {
 
     #[test]
     fn the_path_wins_and_a_different_value_elsewhere_is_refused() {
-        assert_eq!(
-            bind(Some("p"), &[("text", "p")], "").unwrap(),
-            r#"{"text":"p"}"#
-        );
-        assert_eq!(
-            bind(Some("p"), &[], r#"{"text":"p"}"#).unwrap(),
-            r#"{"text":"p"}"#
-        );
+        assert_eq!(bind(Some("p"), &[("text", "p")], "").unwrap(), r#"{"text":"p"}"#);
+        assert_eq!(bind(Some("p"), &[], r#"{"text":"p"}"#).unwrap(), r#"{"text":"p"}"#);
         assert_eq!(
             bind(Some("p"), &[], r#"{"text":"q"}"#).unwrap_err(),
             "text: the path and the body give different values"
@@ -422,9 +346,7 @@ mod tests {
                 body: RequestBody::Field(&tags, body.as_bytes()),
             };
             let mut wire = Vec::new();
-            transcoder
-                .bind(&request, &ReadOptions::default(), &mut wire)
-                .map(|()| wire)
+            transcoder.bind(&request, &ReadOptions::default(), &mut wire).map(|()| wire)
         };
         assert_eq!(bind(r#"["a"]"#).unwrap(), b"\x6a\x01a");
         assert_eq!(bind(" ").unwrap(), b"");

@@ -14,10 +14,7 @@ pub fn quality(headers: &HeaderMap, media: &str) -> u16 {
     if !headers.contains_key(header::ACCEPT) {
         return 1_000;
     }
-    let ranges = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let best = ranges
         .flat_map(|value| value.split(','))
         .filter_map(|range| Some((specificity(range, media)?, q(range))))
@@ -59,10 +56,7 @@ mod tests {
             quality(&HeaderMap::from_iter([(header::ACCEPT, value)]), media)
         };
         assert_eq!(quality_of("text/html, */*;q=0.8", "application/json"), 800);
-        assert_eq!(
-            quality_of("*/*, application/json;q=0", "application/json"),
-            0
-        );
+        assert_eq!(quality_of("*/*, application/json;q=0", "application/json"), 0);
         assert_eq!(quality_of("Application/*; q=0.5", "application/json"), 500);
         assert_eq!(quality_of("text/html", "application/json"), 0);
         assert_eq!(quality_of("text/event-stream", "text/event-stream"), 1_000);

@@ -55,11 +55,7 @@ pub struct EnvelopeReader {
 impl EnvelopeReader {
     /// Refuses messages over `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            current: Bytes::new(),
-            partial: BytesMut::new(),
-        }
+        Self { limit, current: Bytes::new(), partial: BytesMut::new() }
     }
 
     /// Takes the next chunk. The one before must have been read to its end.
@@ -74,10 +70,7 @@ impl EnvelopeReader {
             let (flags, length) = header(&self.current, self.limit)?;
             if self.current.len() >= HEADER_BYTES + length {
                 self.current.advance(HEADER_BYTES);
-                return Ok(Some(Envelope {
-                    flags,
-                    payload: self.current.split_to(length),
-                }));
+                return Ok(Some(Envelope { flags, payload: self.current.split_to(length) }));
             }
         }
         self.fill(HEADER_BYTES);
@@ -100,11 +93,8 @@ impl EnvelopeReader {
     }
 
     fn fill(&mut self, wanted: usize) {
-        let missing = wanted
-            .saturating_sub(self.partial.len())
-            .min(self.current.len());
-        self.partial
-            .extend_from_slice(&self.current.split_to(missing));
+        let missing = wanted.saturating_sub(self.partial.len()).min(self.current.len());
+        self.partial.extend_from_slice(&self.current.split_to(missing));
     }
 }
 
@@ -121,13 +111,7 @@ pub struct EnvelopeScanner {
 impl EnvelopeScanner {
     /// Refuses messages over `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            header: [0; HEADER_BYTES],
-            header_length: 0,
-            remaining: 0,
-            messages: 0,
-        }
+        Self { limit, header: [0; HEADER_BYTES], header_length: 0, remaining: 0, messages: 0 }
     }
 
     /// Looks at the next bytes.
@@ -234,10 +218,7 @@ mod tests {
     #[test]
     fn a_length_over_the_limit_is_refused_from_its_header_alone() {
         let announced = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff]);
-        let error = TooLarge {
-            length: u32::MAX,
-            limit: 4,
-        };
+        let error = TooLarge { length: u32::MAX, limit: 4 };
         assert_eq!(read_all(&[announced.clone()], 4), Err(error));
         assert_eq!(EnvelopeScanner::new(4).scan(&announced), Err(error));
         assert!(read_all(&[frame(0, b"four")], 4).is_ok());

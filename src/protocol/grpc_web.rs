@@ -16,9 +16,7 @@ const TRAILERS_FLAG: u8 = 0x80;
 
 /// Refuses content types that are gRPC-Web, but of a form that is not served.
 pub fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .map_or(&b""[..], |v| v.as_bytes());
+    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
     match media_type(content_type).to_ascii_lowercase().as_slice() {
         b"application/grpc-web" | b"application/grpc-web+proto" => Ok(()),
         other => Err(Refusal::new(

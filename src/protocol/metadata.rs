@@ -74,10 +74,7 @@ fn is_rpc_metadata(name: &HeaderName, headers: &HeaderMap) -> bool {
         || text.starts_with("content-")
         || text.starts_with("grpc-")
         || text.starts_with("access-control-")
-        || matches!(
-            text,
-            "x-grpc-web" | "x-server-timeout" | "accept" | "accept-encoding"
-        );
+        || matches!(text, "x-grpc-web" | "x-server-timeout" | "accept" | "accept-encoding");
     !of_this_hop && !is_reserved(text) && !is_named_by_connection(name, headers)
 }
 
@@ -92,25 +89,16 @@ fn is_reserved(name: &str) -> bool {
 fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
     headers.get_all(header::CONNECTION).iter().any(|value| {
         let names = value.as_bytes().split(|&byte| byte == b',');
-        names.into_iter().any(|n| {
-            n.trim_ascii()
-                .eq_ignore_ascii_case(name.as_str().as_bytes())
-        })
+        names.into_iter().any(|n| n.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
     })
 }
 
 fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
     let parts = value.as_bytes().split(|&byte| byte == b',');
-    if parts
-        .into_iter()
-        .all(|part| grpc::decode_bin(part).is_some())
-    {
+    if parts.into_iter().all(|part| grpc::decode_bin(part).is_some()) {
         return Ok(());
     }
-    Err(Refusal::new(
-        Cause::Malformed,
-        format!("the header {name} is not base64"),
-    ))
+    Err(Refusal::new(Cause::Malformed, format!("the header {name} is not base64")))
 }
 
 #[cfg(test)]
@@ -172,10 +160,7 @@ mod tests {
     #[test]
     fn binary_values_must_decode() {
         let bad = headers(&[("x-bin", "AQI=, !")]);
-        assert_eq!(
-            from_caller(Protocol::GrpcWeb, &bad).unwrap_err().cause,
-            Cause::Malformed
-        );
+        assert_eq!(from_caller(Protocol::GrpcWeb, &bad).unwrap_err().cause, Cause::Malformed);
         let good = headers(&[("x-bin", "AQI=,AQI, ")]);
         assert!(from_caller(Protocol::GrpcWeb, &good).is_ok());
     }

@@ -25,7 +25,7 @@ pub fn render(
             (refusal.http_status(), rest::JSON, Bytes::from(json))
         }
         Protocol::GrpcWeb => {
-            let frame = grpc_web::trailers_frame(&refusal.status, &http::HeaderMap::new());
+            let frame = grpc_web::trailers_frame(&refusal.status, &refusal.headers);
             (rpc_http_status(refusal), grpc_web::CONTENT_TYPE, frame)
         }
         Protocol::Grpc => {
@@ -36,7 +36,9 @@ pub fn render(
     let mut response = Response::new(body);
     *response.status_mut() = http_status;
     let headers = response.headers_mut();
-    headers.extend(refusal.headers.clone());
+    if protocol != Protocol::GrpcWeb {
+        headers.extend(refusal.headers.clone());
+    }
     headers.insert(header::CONTENT_TYPE, content_type);
     if protocol == Protocol::Grpc {
         grpc::put_status(&refusal.status, headers);
@@ -49,11 +51,7 @@ pub fn put_status_json(status: &Status, transcoder: Option<&Transcoder>, out: &m
     out.extend_from_slice(b"{\"code\":");
     out.extend_from_slice(itoa::Buffer::new().format(status.code.number()).as_bytes());
     out.extend_from_slice(b",\"message\":");
-    out.extend_from_slice(
-        serde_json::Value::from(&*status.message)
-            .to_string()
-            .as_bytes(),
-    );
+    out.extend_from_slice(serde_json::Value::from(&*status.message).to_string().as_bytes());
     out.extend_from_slice(b",\"details\":[");
     for (index, detail) in status.details.iter().enumerate() {
         if index > 0 {
@@ -85,16 +83,10 @@ mod tests {
         let refusal = Refusal::new(Cause::RequestTooLarge, "too \"large\"");
         let rest = render(Protocol::Rest, &refusal, None);
         assert_eq!(rest.status(), 413);
-        assert_eq!(
-            &rest.body()[..],
-            br#"{"code":8,"message":"too \"large\"","details":[]}"#
-        );
+        assert_eq!(&rest.body()[..], br#"{"code":8,"message":"too \"large\"","details":[]}"#);
         let web = render(Protocol::GrpcWeb, &refusal, None);
         assert_eq!(web.status(), 200);
-        assert!(
-            web.body()
-                .ends_with(b"grpc-status:8\r\ngrpc-message:too \"large\"\r\n")
-        );
+        assert!(web.body().ends_with(b"grpc-status:8\r\ngrpc-message:too \"large\"\r\n"));
         let grpc = render(Protocol::Grpc, &refusal, None);
         assert_eq!(
             (grpc.status().as_u16(), &grpc.headers()["grpc-status"]),
@@ -112,10 +104,7 @@ mod tests {
 
     #[test]
     fn details_stay_encoded_without_types() {
-        let violation = FieldViolation {
-            field: "a".into(),
-            description: "b".into(),
-        };
+        let violation = FieldViolation { field: "a".into(), description: "b".into() };
         let body = render(Protocol::Rest, &Refusal::bad_request(vec![violation]), None).into_body();
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(json["details"][0]["value"], "CgYKAWESAWI=");

@@ -19,10 +19,7 @@ pub fn check_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let essence = String::from_utf8_lossy(media_type(value.as_bytes()));
     let is_json = essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let charset = value
-        .split(';')
-        .skip(1)
-        .find_map(|p| p.trim().strip_prefix("charset="));
+    let charset = value.split(';').skip(1).find_map(|p| p.trim().strip_prefix("charset="));
     let is_utf8 = charset.is_none_or(|c| matches!(c.trim_matches('"'), "utf-8" | "utf8"));
     if is_json && is_utf8 {
         return Ok(());
@@ -46,10 +43,7 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
                 String::from_utf8_lossy(coding.as_bytes())
             ),
         )
-        .with_header(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        )),
+        .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
         _ => Ok(()),
     }
 }
@@ -72,10 +66,7 @@ pub fn parameter_violation(
     name: &str,
     description: impl Into<Cow<'static, str>>,
 ) -> FieldViolation {
-    FieldViolation {
-        field: name.to_owned(),
-        description: description.into().into_owned(),
-    }
+    FieldViolation { field: name.to_owned(), description: description.into().into_owned() }
 }
 
 #[cfg(test)]
@@ -96,25 +87,12 @@ mod tests {
         ] {
             assert!(check(good).is_ok(), "{good}");
         }
-        for bad in [
-            "text/plain",
-            "application/jsonx",
-            "application/json; charset=latin1",
-            "",
-        ] {
-            assert_eq!(
-                check(bad).unwrap_err().cause,
-                Cause::UnknownContentType,
-                "{bad}"
-            );
+        for bad in ["text/plain", "application/jsonx", "application/json; charset=latin1", ""] {
+            assert_eq!(check(bad).unwrap_err().cause, Cause::UnknownContentType, "{bad}");
         }
         assert!(check_json(&HeaderMap::new()).is_ok());
         let form = check("application/x-www-form-urlencoded").unwrap_err();
-        assert!(
-            form.status
-                .message
-                .contains("content-type: application/json")
-        );
+        assert!(form.status.message.contains("content-type: application/json"));
     }
 
     #[test]

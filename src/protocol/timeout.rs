@@ -69,10 +69,7 @@ mod tests {
 
     fn of(fields: &[(&'static str, &'static str)]) -> Result<Option<Duration>, Refusal> {
         let field = |(name, value): &(&'static str, &'static str)| {
-            (
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
         requested(&fields.iter().map(field).collect())
     }
@@ -84,41 +81,21 @@ mod tests {
             let expected = Some(Duration::from_millis(millis));
             assert_eq!(of(&[("grpc-timeout", value)]).unwrap(), expected);
         }
-        assert_eq!(
-            of(&[("grpc-timeout", "7u")]).unwrap(),
-            Some(Duration::from_micros(7))
-        );
-        assert_eq!(
-            of(&[("grpc-timeout", "8n")]).unwrap(),
-            Some(Duration::from_nanos(8))
-        );
+        assert_eq!(of(&[("grpc-timeout", "7u")]).unwrap(), Some(Duration::from_micros(7)));
+        assert_eq!(of(&[("grpc-timeout", "8n")]).unwrap(), Some(Duration::from_nanos(8)));
         let both = of(&[("grpc-timeout", "1S"), ("x-server-timeout", "0.25")]).unwrap();
         assert_eq!(both, Some(Duration::from_millis(250)));
     }
 
     #[test]
     fn what_is_malformed_is_refused() {
-        for value in [
-            "",
-            "S",
-            "1",
-            "1x",
-            "123456789S",
-            "-1S",
-            "+1S",
-            "1.5S",
-            " 1S",
-            "1\u{b5}",
-        ] {
+        for value in ["", "S", "1", "1x", "123456789S", "-1S", "+1S", "1.5S", " 1S", "1\u{b5}"] {
             assert!(parse_grpc(value).is_none(), "{value}");
         }
         for value in ["", "x", "1e3", "-1", "inf", "1.2.3", "."] {
             assert!(parse_seconds(value).is_none(), "{value}");
         }
-        assert_eq!(
-            of(&[("grpc-timeout", "soon")]).unwrap_err().cause,
-            Cause::Malformed
-        );
+        assert_eq!(of(&[("grpc-timeout", "soon")]).unwrap_err().cause, Cause::Malformed);
     }
 
     #[test]

@@ -32,11 +32,7 @@ pub(super) fn captures<'p>(
     };
     template.variables.iter().map(move |variable| {
         let text = segments(path, locate(variable.start), locate(variable.end));
-        let slashes = if variable.is_multi_segment {
-            Slashes::Keep
-        } else {
-            Slashes::Decode
-        };
+        let slashes = if variable.is_multi_segment { Slashes::Keep } else { Slashes::Decode };
         percent_encoding::decode(text, slashes)
     })
 }
@@ -46,11 +42,7 @@ fn segments(path: &str, start: usize, end: usize) -> &str {
     if start >= end {
         return "";
     }
-    let mut slashes = path
-        .bytes()
-        .enumerate()
-        .filter(|(_, byte)| *byte == b'/')
-        .map(|(at, _)| at);
+    let mut slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
     let from = match start {
         0 => 0,
         start => slashes.nth(start - 1).map_or(path.len(), |at| at + 1),
@@ -65,17 +57,12 @@ mod tests {
 
     fn captured(template: &str, path: &str) -> Vec<String> {
         let template = PathTemplate::parse(template).unwrap();
-        captures(&template, path)
-            .map(|text| text.unwrap().into_owned())
-            .collect()
+        captures(&template, path).map(|text| text.unwrap().into_owned()).collect()
     }
 
     #[test]
     fn one_segment_is_decoded_and_several_keep_their_slashes() {
-        assert_eq!(
-            captured("/v1/{a}/x/{b}", "/v1/1%2F2/x/%C3%A9"),
-            ["1/2", "é"]
-        );
+        assert_eq!(captured("/v1/{a}/x/{b}", "/v1/1%2F2/x/%C3%A9"), ["1/2", "é"]);
         assert_eq!(captured("/v1/{a=s/*}", "/v1/s/1%2F2%20"), ["s/1%2F2 "]);
     }
 
@@ -85,9 +72,6 @@ mod tests {
         assert_eq!(captured("/v1/{a=**}", "/v1/x/y/z"), ["x/y/z"]);
         assert_eq!(captured("/v1/{a=**}/{b}", "/v1/x/y/z"), ["x/y", "z"]);
         assert_eq!(captured("/v1/{a=**}/{b}", "/v1/z"), ["", "z"]);
-        assert_eq!(
-            captured("/{a=**}/m/{b}/{c}:go", "/1/2/m/3/4:5:go"),
-            ["1/2", "3", "4:5"]
-        );
+        assert_eq!(captured("/{a=**}/m/{b}/{c}:go", "/1/2/m/3/4:5:go"), ["1/2", "3", "4:5"]);
     }
 }

@@ -64,11 +64,7 @@ pub struct TemplateError {
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} (at character {} of the template)",
-            self.message, self.column
-        )
+        write!(f, "{} (at character {} of the template)", self.message, self.column)
     }
 }
 
@@ -78,11 +74,7 @@ impl PathTemplate {
         let mut parser = Parser {
             template,
             offset: 0,
-            parsed: Self {
-                segments: Vec::new(),
-                variables: Vec::new(),
-                verb: None,
-            },
+            parsed: Self { segments: Vec::new(), variables: Vec::new(), verb: None },
         };
         parser.template()?;
         Ok(parser.parsed)
@@ -90,9 +82,7 @@ impl PathTemplate {
 
     /// The position of its `**`, if it has one.
     pub(super) fn rest(&self) -> Option<usize> {
-        self.segments
-            .iter()
-            .position(|segment| *segment == Segment::Rest)
+        self.segments.iter().position(|segment| *segment == Segment::Rest)
     }
 }
 
@@ -186,12 +176,7 @@ impl Parser<'_> {
         if !field_path.split('.').all(well_formed) {
             return Err(self.error("a variable is named by a field path"));
         }
-        if self
-            .parsed
-            .variables
-            .iter()
-            .any(|v| v.field_path == field_path)
-        {
+        if self.parsed.variables.iter().any(|v| v.field_path == field_path) {
             return Err(self.error(format!("`{field_path}` is bound twice")));
         }
         let start = self.parsed.segments.len();
@@ -243,10 +228,7 @@ impl Parser<'_> {
     }
 
     fn error(&self, message: impl Into<String>) -> TemplateError {
-        TemplateError {
-            column: self.offset + 1,
-            message: message.into(),
-        }
+        TemplateError { column: self.offset + 1, message: message.into() }
     }
 }
 
@@ -275,31 +257,17 @@ mod tests {
         assert_eq!(template.verb.as_deref(), Some("publish"));
         assert_eq!(
             template.variables,
-            [Variable {
-                field_path: "name".into(),
-                start: 1,
-                end: 5,
-                is_multi_segment: true
-            }]
+            [Variable { field_path: "name".into(), start: 1, end: 5, is_multi_segment: true }]
         );
     }
 
     #[test]
     fn a_colon_is_a_verb_in_the_last_segment_only() {
         let template = PathTemplate::parse("/v1/a:b/{x}").unwrap();
-        assert_eq!(
-            template.segments,
-            [literal("v1"), literal("a:b"), Segment::Any]
-        );
+        assert_eq!(template.segments, [literal("v1"), literal("a:b"), Segment::Any]);
         assert_eq!(template.verb, None);
         assert!(!template.variables[0].is_multi_segment);
-        assert_eq!(
-            PathTemplate::parse("/v1/users:bulk")
-                .unwrap()
-                .verb
-                .as_deref(),
-            Some("bulk")
-        );
+        assert_eq!(PathTemplate::parse("/v1/users:bulk").unwrap().verb.as_deref(), Some("bulk"));
     }
 
     #[test]
@@ -320,20 +288,12 @@ mod tests {
             ("/v1/*x", 6, "a wildcard is a whole segment"),
             ("/v1/x:", 7, "a verb is empty"),
             ("/v1/x:a:b", 8, "there are several verbs"),
-            (
-                "/v1/x%zz",
-                9,
-                "a % must be followed by two hexadecimal digits",
-            ),
+            ("/v1/x%zz", 9, "a % must be followed by two hexadecimal digits"),
             ("/v1/..", 7, "`.` and `..` are no segments"),
             ("/v1/{a}:b/c", 10, "only the last segment can have a verb"),
         ] {
             let error = PathTemplate::parse(template).unwrap_err();
-            assert_eq!(
-                (error.column, error.message.as_str()),
-                (column, message),
-                "{template}"
-            );
+            assert_eq!((error.column, error.message.as_str()), (column, message), "{template}");
         }
     }
 }

@@ -54,9 +54,7 @@ pub fn decode(text: &str, slashes: Slashes) -> Result<Cow<'_, str>, PercentError
             byte => decoded.push(byte),
         }
     }
-    String::from_utf8(decoded)
-        .map(Cow::Owned)
-        .map_err(|_| PercentError::NotUtf8)
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| PercentError::NotUtf8)
 }
 
 /// Decodes a query's name or value: `+` is a space there.
@@ -78,10 +76,7 @@ mod tests {
 
     #[test]
     fn decodes_once_and_borrows_when_it_can() {
-        assert!(matches!(
-            decode("plain", Slashes::Decode),
-            Ok(Cow::Borrowed("plain"))
-        ));
+        assert!(matches!(decode("plain", Slashes::Decode), Ok(Cow::Borrowed("plain"))));
         assert_eq!(decode("a%20b%252F", Slashes::Decode).unwrap(), "a b%2F");
         assert_eq!(decode("a%2Fb%2f%21", Slashes::Keep).unwrap(), "a%2Fb%2f!");
         assert_eq!(decode("a%2Fb", Slashes::Decode).unwrap(), "a/b");
@@ -91,15 +86,9 @@ mod tests {
     #[test]
     fn refuses_what_is_not_text() {
         for malformed in ["%", "%1", "a%zz", "%2", "%%41"] {
-            assert_eq!(
-                decode(malformed, Slashes::Decode),
-                Err(PercentError::Malformed)
-            );
+            assert_eq!(decode(malformed, Slashes::Decode), Err(PercentError::Malformed));
         }
-        assert_eq!(
-            decode("%C3%28", Slashes::Decode),
-            Err(PercentError::NotUtf8)
-        );
+        assert_eq!(decode("%C3%28", Slashes::Decode), Err(PercentError::NotUtf8));
         assert_eq!(decode("a%00", Slashes::Decode), Err(PercentError::Nul));
     }
 }

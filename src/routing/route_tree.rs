@@ -89,29 +89,19 @@ impl RouteTree {
             }
         }
         let terminals = &mut self.nodes[node].terminals;
-        if let Some(same) = terminals
-            .iter()
-            .find(|t| t.verb == template.verb && t.method == *method)
+        if let Some(same) =
+            terminals.iter().find(|t| t.verb == template.verb && t.method == *method)
         {
             return Err(same.route);
         }
-        terminals.push(Terminal {
-            verb: template.verb.clone(),
-            method: method.clone(),
-            route,
-        });
+        terminals.push(Terminal { verb: template.verb.clone(), method: method.clone(), route });
         Ok(())
     }
 
     /// Finds the route for a raw (still percent-encoded) path. `HEAD` follows `GET`.
     pub fn find(&self, method: &Method, path: &str) -> Result<Found, PathError> {
         let segments = Segments::split(path)?;
-        let mut search = Search {
-            tree: self,
-            method,
-            segments,
-            allow: BTreeSet::new(),
-        };
+        let mut search = Search { tree: self, method, segments, allow: BTreeSet::new() };
         if !self.nodes.is_empty() && path.starts_with('/') {
             // `:verb` is a verb only where a route has it; otherwise it is part of the value.
             if let Some((head, verb)) = search.segments.split_verb() {
@@ -166,9 +156,7 @@ impl<'p> Segments<'p> {
     }
 
     fn replace_last(&mut self, segment: Cow<'p, str>) -> Option<Cow<'p, str>> {
-        self.decoded
-            .last_mut()
-            .map(|last| std::mem::replace(last, segment))
+        self.decoded.last_mut().map(|last| std::mem::replace(last, segment))
     }
 
     fn restore_last(&mut self, segment: Option<Cow<'p, str>>) {
@@ -210,13 +198,8 @@ impl Search<'_, '_> {
         let next = node.rest?;
         // The longest rest first: fixed segments behind `**` are looked for from the end.
         let remaining = &self.segments.decoded[position..];
-        let longest = remaining
-            .iter()
-            .take_while(|segment| !segment.is_empty())
-            .count();
-        (0..=longest)
-            .rev()
-            .find_map(|taken| self.descend(next, position + taken, verb))
+        let longest = remaining.iter().take_while(|segment| !segment.is_empty()).count();
+        (0..=longest).rev().find_map(|taken| self.descend(next, position + taken, verb))
     }
 
     fn terminal(&mut self, node: &Node, verb: Option<&str>) -> Option<usize> {
@@ -254,8 +237,7 @@ mod tests {
                 "*" => HttpMethod::Any,
                 method => HttpMethod::Is(method.parse().unwrap()),
             };
-            tree.insert(&PathTemplate::parse(template).unwrap(), &method, number)
-                .unwrap();
+            tree.insert(&PathTemplate::parse(template).unwrap(), &method, number).unwrap();
         }
         tree
     }
@@ -267,13 +249,8 @@ mod tests {
 
     #[test]
     fn literal_before_any_before_rest() {
-        let tree = tree(&[
-            "GET /v1/{x=**}",
-            "GET /v1/*",
-            "GET /v1/a",
-            "GET /v1/*/b",
-            "GET /v1/a/c",
-        ]);
+        let tree =
+            tree(&["GET /v1/{x=**}", "GET /v1/*", "GET /v1/a", "GET /v1/*/b", "GET /v1/a/c"]);
         for (path, route) in [
             ("/v1/a", 2),
             ("/v1/z", 1),
@@ -283,11 +260,7 @@ mod tests {
             ("/v1", 0),
             ("/v1/a/b/c/d", 0),
         ] {
-            assert_eq!(
-                find(&tree, &format!("GET {path}")),
-                Ok(Found::Route(route)),
-                "{path}"
-            );
+            assert_eq!(find(&tree, &format!("GET {path}")), Ok(Found::Route(route)), "{path}");
         }
         assert_eq!(find(&tree, "GET /v2"), Ok(Found::Nothing));
     }
@@ -297,13 +270,8 @@ mod tests {
         let tree = tree(&["POST /v1/users", "GET /v1/{id}"]);
         assert_eq!(find(&tree, "GET /v1/users"), Ok(Found::Route(1)));
         assert_eq!(find(&tree, "HEAD /v1/users"), Ok(Found::Route(1)));
-        let Ok(Found::OtherMethods(allow)) = find(&tree, "DELETE /v1/users") else {
-            panic!()
-        };
-        assert_eq!(
-            allow.into_iter().collect::<Vec<_>>(),
-            ["GET", "HEAD", "POST"]
-        );
+        let Ok(Found::OtherMethods(allow)) = find(&tree, "DELETE /v1/users") else { panic!() };
+        assert_eq!(allow.into_iter().collect::<Vec<_>>(), ["GET", "HEAD", "POST"]);
     }
 
     #[test]
@@ -320,35 +288,19 @@ mod tests {
     #[test]
     fn empty_segments_and_trailing_slashes_never_match() {
         let tree = tree(&["GET /v1/{id}", "GET /v1/{a}/{b}", "GET /f/{p=**}"]);
-        for path in [
-            "/v1/", "/v1//b", "/v1/a/", "//v1/a", "/f/a//b", "/f/a/", "", "/",
-        ] {
-            assert_eq!(
-                find(&tree, &format!("GET {path}")),
-                Ok(Found::Nothing),
-                "{path}"
-            );
+        for path in ["/v1/", "/v1//b", "/v1/a/", "//v1/a", "/f/a//b", "/f/a/", "", "/"] {
+            assert_eq!(find(&tree, &format!("GET {path}")), Ok(Found::Nothing), "{path}");
         }
     }
 
     #[test]
     fn literals_compare_decoded_and_dots_are_refused() {
         let tree = tree(&["GET /v1/caf\u{e9}/{x}"]);
-        assert_eq!(
-            find(&tree, "GET /%761/caf%C3%A9/a%2Fb"),
-            Ok(Found::Route(0))
-        );
+        assert_eq!(find(&tree, "GET /%761/caf%C3%A9/a%2Fb"), Ok(Found::Route(0)));
         for path in ["/v1/..", "/v1/%2e%2E/x", "/./v1"] {
-            assert_eq!(
-                find(&tree, &format!("GET {path}")),
-                Err(PathError::DotSegment),
-                "{path}"
-            );
+            assert_eq!(find(&tree, &format!("GET {path}")), Err(PathError::DotSegment), "{path}");
         }
-        assert_eq!(
-            find(&tree, "GET /v1/%zz"),
-            Err(PathError::Percent(PercentError::Malformed))
-        );
+        assert_eq!(find(&tree, "GET /v1/%zz"), Err(PathError::Percent(PercentError::Malformed)));
         assert_eq!(find(&tree, "GET /v1\\x"), Err(PathError::Backslash));
     }
 

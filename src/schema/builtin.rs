@@ -10,37 +10,19 @@ use protox::{
 
 /// Import path and source of each proto that is built in, beside `google/protobuf/*`.
 pub const BUILTIN_FILES: [(&str, &str); 5] = [
-    (
-        "google/api/annotations.proto",
-        include_str!("../../proto/google/api/annotations.proto"),
-    ),
-    (
-        "google/api/http.proto",
-        include_str!("../../proto/google/api/http.proto"),
-    ),
-    (
-        "google/rpc/error_details.proto",
-        include_str!("../../proto/google/rpc/error_details.proto"),
-    ),
-    (
-        "google/rpc/status.proto",
-        include_str!("../../proto/google/rpc/status.proto"),
-    ),
-    (
-        "transom/v1/sse.proto",
-        include_str!("../../proto/transom/v1/sse.proto"),
-    ),
+    ("google/api/annotations.proto", include_str!("../../proto/google/api/annotations.proto")),
+    ("google/api/http.proto", include_str!("../../proto/google/api/http.proto")),
+    ("google/rpc/error_details.proto", include_str!("../../proto/google/rpc/error_details.proto")),
+    ("google/rpc/status.proto", include_str!("../../proto/google/rpc/status.proto")),
+    ("transom/v1/sse.proto", include_str!("../../proto/transom/v1/sse.proto")),
 ];
 
 /// The descriptors of `google.rpc`, for details whose types a schema does not import.
 pub fn details_descriptor_set() -> Bytes {
     static SET: LazyLock<Bytes> = LazyLock::new(|| {
         #[expect(clippy::expect_used, reason = "our own files; a test compiles them")]
-        compile(
-            &[],
-            &["google/rpc/error_details.proto", "google/rpc/status.proto"],
-        )
-        .expect("the built-in protos compile")
+        compile(&[], &["google/rpc/error_details.proto", "google/rpc/status.proto"])
+            .expect("the built-in protos compile")
     });
     SET.clone()
 }
@@ -55,9 +37,7 @@ pub(super) fn compile_sources(sources: &[(&str, &str)]) -> Result<Bytes, protox:
 fn compile(sources: &[(&str, &str)], names: &[&str]) -> Result<Bytes, protox::Error> {
     let mut resolver = ChainFileResolver::new();
     let owned = |(name, source): &(&str, &str)| ((*name).to_owned(), (*source).to_owned());
-    resolver.add(InMemory(
-        BUILTIN_FILES.iter().chain(sources).map(owned).collect(),
-    ));
+    resolver.add(InMemory(BUILTIN_FILES.iter().chain(sources).map(owned).collect()));
     resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true).include_source_info(true);

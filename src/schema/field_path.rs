@@ -19,9 +19,7 @@ impl FieldPath {
         let mut previous = "";
         for name in path.split('.') {
             let Some(index) = message else {
-                return Err(format!(
-                    "`{previous}` has no fields: it is not a singular message"
-                ));
+                return Err(format!("`{previous}` has no fields: it is not a singular message"));
             };
             let r#type = schema.message(index);
             let Some(&position) = r#type.fields_by_name.get(name) else {
@@ -46,9 +44,7 @@ impl FieldPath {
 
     /// The fields on the way, from the outside in, the leaf last.
     pub fn fields<'s>(&self, schema: &'s Schema) -> impl DoubleEndedIterator<Item = &'s Field> {
-        self.steps
-            .iter()
-            .map(|&(message, position)| &schema.message(message).fields[position])
+        self.steps.iter().map(|&(message, position)| &schema.message(message).fields[position])
     }
 
     /// Whether `other` is this path or leads through the field it ends at.
@@ -58,10 +54,7 @@ impl FieldPath {
 
     /// The proto names, dotted.
     pub fn display(&self, schema: &Schema) -> String {
-        let names: Vec<_> = self
-            .fields(schema)
-            .map(|field| field.name.as_str())
-            .collect();
+        let names: Vec<_> = self.fields(schema).map(|field| field.name.as_str()).collect();
         names.join(".")
     }
 

@@ -86,16 +86,12 @@ fn binding(
             },
         };
         (method, custom.path.clone())
-    } else if let Some((template, method)) = fixed
-        .into_iter()
-        .find_map(|(template, method)| Some((template.clone()?, method)))
+    } else if let Some((template, method)) =
+        fixed.into_iter().find_map(|(template, method)| Some((template.clone()?, method)))
     {
         (HttpMethod::Is(method), template)
     } else {
-        problems.push(Problem::at(
-            position,
-            "the rule has no pattern: say get, put, post, …",
-        ));
+        problems.push(Problem::at(position, "the rule has no pattern: say get, put, post, …"));
         return None;
     };
     let body = match rule.body.as_str() {
@@ -104,10 +100,5 @@ fn binding(
         field => BodyRule::Field(field.to_owned()),
     };
     let response_body = (!rule.response_body.is_empty()).then(|| rule.response_body.clone());
-    Some(HttpBinding {
-        method,
-        template,
-        body,
-        response_body,
-    })
+    Some(HttpBinding { method, template, body, response_body })
 }

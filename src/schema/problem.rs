@@ -31,17 +31,11 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn at(position: &Position, message: impl Into<String>) -> Self {
-        Self {
-            position: Some(position.clone()),
-            message: message.into(),
-        }
+        Self { position: Some(position.clone()), message: message.into() }
     }
 
     pub(crate) fn nowhere(message: impl Into<String>) -> Self {
-        Self {
-            position: None,
-            message: message.into(),
-        }
+        Self { position: None, message: message.into() }
     }
 }
 

@@ -23,9 +23,7 @@ pub struct MessageType {
 impl MessageType {
     /// The field that JSON or a path calls `name`: its JSON name first, then its proto name.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        self.fields_by_name
-            .get(name)
-            .map(|&index| &self.fields[index])
+        self.fields_by_name.get(name).map(|&index| &self.fields[index])
     }
 
     /// The field with this number.
@@ -35,9 +33,8 @@ impl MessageType {
 
     /// Whether it is one of the wrappers of `google/protobuf/wrappers.proto`.
     pub fn is_wrapper(&self) -> bool {
-        const WRAPPED: [&str; 9] = [
-            "Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes",
-        ];
+        const WRAPPED: [&str; 9] =
+            ["Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes"];
         self.name
             .strip_prefix("google.protobuf.")
             .and_then(|name| name.strip_suffix("Value"))

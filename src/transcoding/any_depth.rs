@@ -26,9 +26,7 @@ pub(super) fn exceeds(message: &DynamicMessage, limit: usize) -> bool {
             DynamicMessage::decode(descriptor, any.value).is_ok_and(|inner| exceeds(&inner, limit))
         });
     }
-    message
-        .fields()
-        .any(|(_, value)| value_exceeds(value, limit))
+    message.fields().any(|(_, value)| value_exceeds(value, limit))
 }
 
 fn value_exceeds(value: &Value, limit: usize) -> bool {

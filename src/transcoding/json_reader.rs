@@ -47,11 +47,7 @@ pub(super) fn error_at(json: &[u8], offset: usize, message: String) -> JsonError
     let mut walker = Walker::new(json);
     // The offset stands behind the token that was refused.
     while walker.offset < offset && !matches!(walker.step(), Step::End) {}
-    JsonError {
-        path: walker.path(),
-        offset,
-        message,
-    }
+    JsonError { path: walker.path(), offset, message }
 }
 
 struct Walker<'j> {
@@ -62,13 +58,8 @@ struct Walker<'j> {
 }
 
 enum Frame<'j> {
-    Object {
-        keys: HashSet<Cow<'j, str>>,
-        key: Cow<'j, str>,
-    },
-    Array {
-        index: usize,
-    },
+    Object { keys: HashSet<Cow<'j, str>>, key: Cow<'j, str> },
+    Array { index: usize },
 }
 
 enum Step {
@@ -79,12 +70,7 @@ enum Step {
 
 impl<'j> Walker<'j> {
     fn new(json: &'j [u8]) -> Self {
-        Self {
-            json,
-            offset: 0,
-            stack: Vec::new(),
-            key_is_next: false,
-        }
+        Self { json, offset: 0, stack: Vec::new(), key_is_next: false }
     }
 
     /// Goes past one token.
@@ -98,10 +84,7 @@ impl<'j> Walker<'j> {
         self.offset += 1;
         match byte {
             b'{' => {
-                self.stack.push(Frame::Object {
-                    keys: HashSet::new(),
-                    key: Cow::Borrowed(""),
-                });
+                self.stack.push(Frame::Object { keys: HashSet::new(), key: Cow::Borrowed("") });
                 self.key_is_next = true;
             }
             b'[' => {
@@ -139,11 +122,7 @@ impl<'j> Walker<'j> {
                 Err(_) => return Step::Went,
             },
         };
-        if keys.insert(key.clone()) {
-            Step::Went
-        } else {
-            Step::DuplicateKey
-        }
+        if keys.insert(key.clone()) { Step::Went } else { Step::DuplicateKey }
     }
 
     /// The offset behind the token that comes next.
@@ -179,11 +158,7 @@ impl<'j> Walker<'j> {
     }
 
     fn error(&self, message: String) -> JsonError {
-        JsonError {
-            path: self.path(),
-            offset: self.offset,
-            message,
-        }
+        JsonError { path: self.path(), offset: self.offset, message }
     }
 }
 
@@ -195,10 +170,7 @@ mod tests {
     fn one_key_twice_is_refused_however_it_is_spelled() {
         let error = check(br#"{"a":{"b":[1,{"k":1,"\u006b":2}]}}"#, 100).unwrap_err();
         assert_eq!(error.path, "a.b[1].k");
-        assert_eq!(
-            error.to_string(),
-            "a.b[1].k: this key occurs twice (at byte 28)"
-        );
+        assert_eq!(error.to_string(), "a.b[1].k: this key occurs twice (at byte 28)");
         assert_eq!(check(br#"{"a":{"k":1},"k":{"k":"k"}}"#, 100), Ok(()));
         assert_eq!(check(br#"["k","k",{"k":"\"k\\"}]"#, 100), Ok(()));
     }
@@ -207,10 +179,7 @@ mod tests {
     fn depth_is_counted_in_objects_and_arrays() {
         assert_eq!(check(br#"{"a":[{"b":1}]}"#, 3), Ok(()));
         let error = check(br#"{"a":[{"b":1}]}"#, 2).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "a[0]: nested more than 2 levels deep (at byte 7)"
-        );
+        assert_eq!(error.to_string(), "a[0]: nested more than 2 levels deep (at byte 7)");
         let bomb = "[".repeat(1_000_000);
         assert!(check(bomb.as_bytes(), 100).is_err());
     }
@@ -230,16 +199,7 @@ mod tests {
 
     #[test]
     fn malformed_input_ends_the_walk() {
-        for json in [
-            "",
-            "\"",
-            "{\"",
-            "{\"a",
-            "}}]],",
-            "\\",
-            "{\"\\\"",
-            "\u{feff}{}",
-        ] {
+        for json in ["", "\"", "{\"", "{\"a", "}}]],", "\\", "{\"\\\"", "\u{feff}{}"] {
             let _ = check(json.as_bytes(), 100);
             let _ = error_at(json.as_bytes(), 1_000, String::new());
         }

@@ -25,10 +25,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self {
-            ignore_unknown_fields: false,
-            depth_limit: JSON_DEPTH_LIMIT,
-        }
+        Self { ignore_unknown_fields: false, depth_limit: JSON_DEPTH_LIMIT }
     }
 }
 
@@ -77,15 +74,11 @@ impl Transcoder {
         wrapped.extend_from_slice(head.as_bytes());
         wrapped.extend_from_slice(json);
         wrapped.push(b'}');
-        let options = ReadOptions {
-            depth_limit: options.depth_limit + 1,
-            ..options.clone()
-        };
-        self.json_to_wire(message, &wrapped, &options, out)
-            .map_err(|mut error| {
-                error.offset = error.offset.saturating_sub(head.len()).min(json.len());
-                error
-            })
+        let options = ReadOptions { depth_limit: options.depth_limit + 1, ..options.clone() };
+        self.json_to_wire(message, &wrapped, &options, out).map_err(|mut error| {
+            error.offset = error.offset.saturating_sub(head.len()).min(json.len());
+            error
+        })
     }
 }
 
@@ -96,9 +89,7 @@ fn locate(json: &[u8], error: &serde_json::Error) -> JsonError {
         Some(at) => text[..at].to_owned(),
         None => text,
     };
-    let before = json
-        .split_inclusive(|&byte| byte == b'\n')
-        .take(error.line().saturating_sub(1));
+    let before = json.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1));
     let offset = before.map(<[u8]>::len).sum::<usize>() + error.column();
     json_reader::error_at(json, offset.min(json.len()), message)
 }

@@ -36,10 +36,8 @@ impl Transcoder {
         input: MessageIndex,
         parameter: &QueryParameter<'_>,
     ) -> Result<QueryField, FieldViolation> {
-        let violation = |description: String| FieldViolation {
-            field: parameter.name.to_string(),
-            description,
-        };
+        let violation =
+            |description: String| FieldViolation { field: parameter.name.to_string(), description };
         let (name, map_key) = match parameter.name.strip_suffix(']').map(|n| n.split_once('[')) {
             Some(Some((name, key))) => (name, Some(key)),
             _ => (parameter.name.as_ref(), None),
@@ -58,8 +56,7 @@ impl Transcoder {
                 let mut content = Vec::new();
                 for (number, text) in [(1, key), (2, parameter.value.as_ref())] {
                     if let Some(part) = entry.field_by_number(number) {
-                        self.text_to_wire(part, text, &mut content)
-                            .map_err(violation)?;
+                        self.text_to_wire(part, text, &mut content).map_err(violation)?;
                     }
                 }
                 put_delimited(field.number, &content, &mut element);
@@ -68,9 +65,7 @@ impl Transcoder {
                 return Err(violation(format!("is a map: write {name}[key]=value")));
             }
             (_, Some(_), _) => return Err(violation("is not a map".to_owned())),
-            _ => self
-                .text_to_wire(field, &parameter.value, &mut element)
-                .map_err(violation)?,
+            _ => self.text_to_wire(field, &parameter.value, &mut element).map_err(violation)?,
         }
         Ok(QueryField { path, element })
     }

@@ -57,11 +57,7 @@ impl Transcoder {
         for bound in &path {
             self.put(bound, out);
         }
-        if violations.is_empty() {
-            Ok(())
-        } else {
-            Err(violations)
-        }
+        if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
 
     fn bind_body(
@@ -102,10 +98,7 @@ impl Transcoder {
                 refuse("the path and the body give different values".to_owned());
                 continue;
             }
-            bound.push(QueryField {
-                path: (*path).clone(),
-                element,
-            });
+            bound.push(QueryField { path: (*path).clone(), element });
         }
         bound
     }
@@ -123,10 +116,7 @@ impl Transcoder {
         let mut oneofs: HashMap<(Vec<u32>, u32), FieldPath> = HashMap::new();
         for bound in path {
             fields.insert(bound.path.clone(), bound.element.clone());
-            oneofs.extend(
-                self.oneof_key(&bound.path)
-                    .map(|key| (key, bound.path.clone())),
-            );
+            oneofs.extend(self.oneof_key(&bound.path).map(|key| (key, bound.path.clone())));
         }
         for parameter in request.query {
             let bound = match self.query_field(request.input, parameter) {
@@ -208,10 +198,7 @@ impl Transcoder {
 
 fn violation_of(error: JsonError) -> FieldViolation {
     let description = format!("{} (at byte {} of the body)", error.message, error.offset);
-    FieldViolation {
-        field: error.path,
-        description,
-    }
+    FieldViolation { field: error.path, description }
 }
 
 fn is_blank(json: &[u8]) -> bool {

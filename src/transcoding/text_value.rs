@@ -30,22 +30,14 @@ impl Transcoder {
         match field.kind {
             Kind::String => put_delimited(number, text.as_bytes(), out),
             Kind::Bytes => put_delimited(number, &bytes(text)?, out),
-            Kind::Bool => put_varint(
-                number,
-                u64::from(parse::<bool>(text, "true or false")?),
-                out,
-            ),
+            Kind::Bool => put_varint(number, u64::from(parse::<bool>(text, "true or false")?), out),
             Kind::Int32 => put_varint(number, int32(text)? as i64 as u64, out),
             Kind::Int64 => put_varint(number, int64(text)? as u64, out),
             Kind::Uint32 => put_varint(number, u64::from(uint32(text)?), out),
             Kind::Uint64 => put_varint(number, uint64(text)?, out),
             Kind::Sint32 => {
                 let value = int32(text)?;
-                put_varint(
-                    number,
-                    u64::from(((value << 1) ^ (value >> 31)) as u32),
-                    out,
-                );
+                put_varint(number, u64::from(((value << 1) ^ (value >> 31)) as u32), out);
             }
             Kind::Sint64 => {
                 let value = int64(text)?;
@@ -59,17 +51,9 @@ impl Transcoder {
             Kind::Double => put_fixed(number, &double(text)?.to_le_bytes(), out),
             Kind::Enum(index) => {
                 let r#type = self.schema.enumeration(index);
-                let named = r#type
-                    .values
-                    .iter()
-                    .find(|(name, _)| name == text)
-                    .map(|(_, n)| *n);
+                let named = r#type.values.iter().find(|(name, _)| name == text).map(|(_, n)| *n);
                 let value = named.or_else(|| text.parse().ok()).ok_or_else(|| {
-                    format!(
-                        "expected a name or number of {}, found {}",
-                        r#type.name,
-                        quote(text)
-                    )
+                    format!("expected a name or number of {}, found {}", r#type.name, quote(text))
                 })?;
                 put_varint(number, i64::from(value) as u64, out);
             }
@@ -103,18 +87,13 @@ impl Transcoder {
 
 fn put_fixed(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     let is_long = bytes.len() == 8;
-    let r#type = if is_long {
-        WireType::SixtyFourBit
-    } else {
-        WireType::ThirtyTwoBit
-    };
+    let r#type = if is_long { WireType::SixtyFourBit } else { WireType::ThirtyTwoBit };
     encode_key(number, r#type, out);
     out.extend_from_slice(bytes);
 }
 
 fn parse<T: std::str::FromStr>(text: &str, expected: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("expected {expected}, found {}", quote(text)))
+    text.parse().map_err(|_| format!("expected {expected}, found {}", quote(text)))
 }
 
 fn int32(text: &str) -> Result<i32, String> {
@@ -136,10 +115,7 @@ fn uint64(text: &str) -> Result<u64, String> {
 fn float(text: &str) -> Result<f32, String> {
     let value = double(text)? as f32;
     if value.is_infinite() && !text.ends_with("Infinity") {
-        return Err(format!(
-            "expected a number in the range of a float, found {}",
-            quote(text)
-        ));
+        return Err(format!("expected a number in the range of a float, found {}", quote(text)));
     }
     Ok(value)
 }
@@ -160,14 +136,8 @@ fn double(text: &str) -> Result<f64, String> {
 }
 
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
-    let engine = if text.contains(['-', '_']) {
-        &URL_SAFE
-    } else {
-        &STANDARD
-    };
-    engine
-        .decode(text)
-        .map_err(|_| format!("expected base64, found {}", quote(text)))
+    let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    engine.decode(text).map_err(|_| format!("expected base64, found {}", quote(text)))
 }
 
 fn quote(text: &str) -> String {

@@ -84,12 +84,7 @@ pub(super) fn fields(wire: &[u8]) -> impl Iterator<Item = WireField<'_>> {
             rest = rest.get(length..)?;
             let whole = &start[..start.len() - rest.len()];
             let is_delimited = r#type == WireType::LengthDelimited;
-            return Some(WireField {
-                number,
-                whole,
-                content,
-                is_delimited,
-            });
+            return Some(WireField { number, whole, content, is_delimited });
         }
     })
 }
@@ -112,14 +107,7 @@ mod tests {
 
     #[test]
     fn malformed_bytes_end_the_search() {
-        for wire in [
-            &[0x0a, 0xff, 0xff][..],
-            &[0x0a],
-            &[0xff; 20],
-            &[0x0b, 0x0b],
-            &[0x0c],
-            &[9],
-        ] {
+        for wire in [&[0x0a, 0xff, 0xff][..], &[0x0a], &[0xff; 20], &[0x0b, 0x0b], &[0x0c], &[9]] {
             assert!(find_last(wire, &[1, 1]).is_none());
         }
     }

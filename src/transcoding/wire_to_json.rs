@@ -74,23 +74,12 @@ impl Transcoder {
         // A message with nothing but this field is `{"name":value}`; cut the value out.
         let mut alone = DynamicMessage::new(self.descriptor(message).clone());
         alone.set_field_by_number(leaf.number, value.into_owned());
-        let options = WriteOptions {
-            emit_defaults: false,
-            pretty: false,
-            ..options.clone()
-        };
+        let options = WriteOptions { emit_defaults: false, pretty: false, ..options.clone() };
         let mut json = Vec::new();
         write(&alone, &options, &mut json)?;
-        let name = if options.proto_names {
-            &leaf.name
-        } else {
-            &leaf.json_name
-        };
+        let name = if options.proto_names { &leaf.name } else { &leaf.json_name };
         let head = name.len() + r#"{"":"#.len();
-        out.extend_from_slice(
-            json.get(head..json.len().saturating_sub(1))
-                .unwrap_or_default(),
-        );
+        out.extend_from_slice(json.get(head..json.len().saturating_sub(1)).unwrap_or_default());
         Ok(())
     }
 
@@ -99,9 +88,7 @@ impl Transcoder {
     pub fn detail_to_json(&self, detail: &Any, out: &mut Vec<u8>) {
         let name = detail.type_url.rsplit('/').next().unwrap_or_default();
         let known = [&self.pool, &self.details];
-        let descriptor = known
-            .into_iter()
-            .find_map(|pool| pool.get_message_by_name(name));
+        let descriptor = known.into_iter().find_map(|pool| pool.get_message_by_name(name));
         let mut json = Vec::new();
         let rendered = descriptor.is_some_and(|descriptor| {
             self.decode(&descriptor, &detail.value)
@@ -166,11 +153,7 @@ impl Transcoder {
 
 fn put_type(detail: &Any, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"@type\":");
-    out.extend_from_slice(
-        serde_json::Value::from(&*detail.type_url)
-            .to_string()
-            .as_bytes(),
-    );
+    out.extend_from_slice(serde_json::Value::from(&*detail.type_url).to_string().as_bytes());
 }
 
 fn write(

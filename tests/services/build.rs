@@ -10,10 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut compiler = protox::Compiler::new(["proto", "../../proto"])?;
     compiler.include_imports(true).include_source_info(true);
-    compiler.open_files([
-        "inventory/v1/inventory.proto",
-        "google/rpc/error_details.proto",
-    ])?;
+    compiler.open_files(["inventory/v1/inventory.proto", "google/rpc/error_details.proto"])?;
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(out.join("inventory.v1.bin"), &descriptors)?;
     tonic_prost_build::configure()

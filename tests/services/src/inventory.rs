@@ -69,11 +69,7 @@ impl v1::inventory_server::Inventory for Inventory {
 
     async fn get_item(&self, request: Request<GetItemRequest>) -> Reply<Item> {
         let name = request.into_inner().name;
-        Ok(Response::new(Item {
-            name,
-            stock: 7,
-            ..Item::default()
-        }))
+        Ok(Response::new(Item { name, stock: 7, ..Item::default() }))
     }
 
     async fn create_item(&self, request: Request<CreateItemRequest>) -> Reply<Item> {
@@ -103,23 +99,19 @@ impl v1::inventory_server::Inventory for Inventory {
             .metadata()
             .iter()
             .map(|entry| match entry {
-                KeyAndValueRef::Ascii(key, value) => (
-                    key.to_string(),
-                    value.to_str().unwrap_or_default().to_owned(),
-                ),
+                KeyAndValueRef::Ascii(key, value) => {
+                    (key.to_string(), value.to_str().unwrap_or_default().to_owned())
+                }
                 KeyAndValueRef::Binary(key, value) => {
                     (key.to_string(), format!("{:?}", value.to_bytes()))
                 }
             })
             .collect();
         let mut reply = Response::new(MetadataReply { metadata });
+        reply.metadata_mut().insert("x-shelf", tonic::metadata::MetadataValue::from_static("3"));
         reply
             .metadata_mut()
-            .insert("x-shelf", tonic::metadata::MetadataValue::from_static("3"));
-        reply.metadata_mut().insert(
-            "set-cookie",
-            tonic::metadata::MetadataValue::from_static("a=b"),
-        );
+            .insert("set-cookie", tonic::metadata::MetadataValue::from_static("a=b"));
         Ok(reply)
     }
 
@@ -127,11 +119,7 @@ impl v1::inventory_server::Inventory for Inventory {
         let request = request.into_inner();
         let code = Code::from_i32(request.code);
         if !request.details.is_empty() {
-            return Err(Status::with_details(
-                code,
-                request.message,
-                request.details.into(),
-            ));
+            return Err(Status::with_details(code, request.message, request.details.into()));
         }
         if request.field.is_empty() {
             return Err(Status::new(code, request.message));
@@ -141,9 +129,7 @@ impl v1::inventory_server::Inventory for Inventory {
             description: "is wrong".into(),
             ..Default::default()
         };
-        let detail = rpc::BadRequest {
-            field_violations: vec![violation],
-        };
+        let detail = rpc::BadRequest { field_violations: vec![violation] };
         let status = RpcStatus {
             code: request.code,
             message: request.message.clone(),
@@ -152,11 +138,7 @@ impl v1::inventory_server::Inventory for Inventory {
                 value: detail.encode_to_vec(),
             }],
         };
-        Err(Status::with_details(
-            code,
-            request.message,
-            status.encode_to_vec().into(),
-        ))
+        Err(Status::with_details(code, request.message, status.encode_to_vec().into()))
     }
 
     async fn hang(&self, _: Request<()>) -> Reply<()> {
@@ -173,10 +155,7 @@ impl v1::inventory_server::Inventory for Inventory {
         let padding = vec![0; usize::try_from(request.padding_bytes).unwrap_or_default()];
         let numbers = tokio_stream::iter(1..=request.messages).map(move |number| {
             counted.increment();
-            Ok(CountReply {
-                number,
-                padding: padding.clone(),
-            })
+            Ok(CountReply { number, padding: padding.clone() })
         });
         let end = match request.code {
             0 => None,

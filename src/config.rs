@@ -1,0 +1,48 @@
+//! Configuration: plain structs, one file per concern. Every field says its unit, its default,
+//! and what zero means; an unknown key is an error. Durations are in milliseconds.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::Deserialize;
+
+mod deadlines;
+mod drain;
+mod limits;
+mod listener;
+
+pub use deadlines::Deadlines;
+pub use drain::Drain;
+pub use limits::Limits;
+pub use listener::{Http2, Listener};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Default: 127.0.0.1:8080. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The store of the bundled user service: `sqlite:FILE` or `sqlite::memory:`. Default:
+    /// `sqlite:transom.db`.
+    pub database: String,
+    /// Sizes and counts.
+    pub limits: Limits,
+    /// How long a call may take.
+    pub deadlines: Deadlines,
+    /// Connections.
+    pub listener: Listener,
+    /// How the process stops.
+    pub drain: Drain,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            database: "sqlite:transom.db".to_owned(),
+            limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            listener: Listener::default(),
+            drain: Drain::default(),
+        }
+    }
+}

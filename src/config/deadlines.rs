@@ -1,0 +1,61 @@
+//! How long a call may take.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Time limits of a call, in milliseconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deadlines {
+    /// The deadline of a call with one response that asks for none. Default: 15 s. Zero fails
+    /// every such call.
+    pub unary_ms: u64,
+    /// The longest deadline a caller can ask for; longer ones are cut. Default: 1 h.
+    pub max_ms: u64,
+    /// How long a stream may go without a message before it is ended. Default: 1 h.
+    pub stream_idle_ms: u64,
+    /// How long a stream's answer waits for the upstream's first word, so that an early failure
+    /// has its real HTTP status. Default: 1 s. Zero does not wait.
+    pub stream_commit_ms: u64,
+    /// How often a quiet event stream sends a comment. Default: 15 s.
+    pub sse_heartbeat_ms: u64,
+    /// How long a request body may pause. Default: 15 s.
+    pub body_idle_ms: u64,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            unary_ms: 15_000,
+            max_ms: 3_600_000,
+            stream_idle_ms: 3_600_000,
+            stream_commit_ms: 1_000,
+            sse_heartbeat_ms: 15_000,
+            body_idle_ms: 15_000,
+        }
+    }
+}
+
+impl Deadlines {
+    /// How long a call may take, given what its caller asks for; None is without end.
+    pub fn of_call(&self, requested: Option<Duration>, server_streaming: bool) -> Option<Duration> {
+        let default = (!server_streaming).then_some(Duration::from_millis(self.unary_ms));
+        requested.or(default).map(|timeout| timeout.min(Duration::from_millis(self.max_ms)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_gets_what_it_asks_for_up_to_the_maximum() {
+        let deadlines = Deadlines { unary_ms: 10, max_ms: 100, ..Deadlines::default() };
+        let asked = |millis| Some(Duration::from_millis(millis));
+        assert_eq!(deadlines.of_call(None, false), asked(10));
+        assert_eq!(deadlines.of_call(None, true), None);
+        assert_eq!(deadlines.of_call(asked(50), true), asked(50));
+        assert_eq!(deadlines.of_call(asked(5_000), false), asked(100));
+    }
+}

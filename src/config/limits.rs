@@ -1,0 +1,36 @@
+//! Sizes and counts that a call may not exceed.
+
+use serde::Deserialize;
+
+/// What a call may hold. Each limit has its own refusal.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Longest HTTP request body of a REST call, in bytes. Default: 4 MiB. Zero refuses every
+    /// body.
+    pub body_limit_bytes: usize,
+    /// Longest message in either direction, in bytes of protobuf. Default: 4 MiB. Zero refuses
+    /// every message but the empty one.
+    pub message_limit_bytes: usize,
+    /// Deepest nesting of JSON objects and arrays. Default: 100. Zero refuses both.
+    pub json_depth_limit: usize,
+    /// Longest request target, in bytes. Default: 8 KiB. Zero refuses every call.
+    pub target_limit_bytes: usize,
+    /// Most header fields of a request. Default: 100. Zero refuses every call.
+    pub header_count_limit: usize,
+    /// Most parameters of a query. Default: 256. Zero refuses every parameter.
+    pub query_parameter_limit: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_limit_bytes: 4 << 20,
+            message_limit_bytes: 4 << 20,
+            json_depth_limit: 100,
+            target_limit_bytes: 8 << 10,
+            header_count_limit: 100,
+            query_parameter_limit: 256,
+        }
+    }
+}

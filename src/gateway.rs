@@ -1,0 +1,275 @@
+//! The gateway: one request's journey, from the caller's bytes to the caller's bytes.
+//!
+//! [`Gateway`] is a tower service that mounts in any axum app. It detects the caller's protocol,
+//! finds the method, and either transcodes JSON (REST) or passes message bytes on as they are
+//! (gRPC, gRPC-Web). Whatever fails on the way is one [`Refusal`], rendered in the caller's own
+//! protocol.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, header, request};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+mod body;
+mod builder;
+mod call;
+mod collect;
+mod deadline;
+mod guard;
+mod passthrough;
+mod reply;
+mod rest;
+mod streaming;
+mod unary;
+
+pub use body::ReplyBody;
+pub use builder::GatewayBuilder;
+
+use crate::{
+    config::{Deadlines, Limits},
+    protocol::{Protocol, metadata, refusal, sse, timeout},
+    routing::{Found, MethodId, Route, RouteTable},
+    status::{Cause, Refusal},
+    transcoding::Transcoder,
+    upstream::{BoxError, Upstream},
+};
+use call::Call;
+use deadline::Deadline;
+
+/// Puts gRPC services on the web: REST/JSON, server-sent events and gRPC-Web.
+///
+/// Cheap to clone; every clone serves the same routes.
+///
+/// ```
+/// # #[cfg(feature = "users")]
+/// # fn app(users: transom::users::UserService<transom::users::SqliteStore>) {
+/// use transom::{Gateway, users};
+///
+/// let gateway = Gateway::builder()
+///     .service(users::DESCRIPTOR_SET, users::UserServiceServer::new(users))
+///     .build()
+///     .expect("the schema has no problems");
+/// let app: axum::Router = axum::Router::new().fallback_service(gateway);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Swapped whole when the schema changes; calls in flight keep the one they began with.
+    table: ArcSwap<Table>,
+    limits: Limits,
+    deadlines: Deadlines,
+    /// Cancelled when open streams have to end.
+    drain: CancellationToken,
+}
+
+/// Everything that is derived from the schemas.
+struct Table {
+    routes: RouteTable,
+    /// By schema.
+    served: Vec<Served>,
+}
+
+struct Served {
+    transcoder: Arc<Transcoder>,
+    upstream: Upstream,
+}
+
+/// A method, and the route that led there if it was REST.
+#[derive(Clone, Copy)]
+struct Target {
+    method: MethodId,
+    route: Option<usize>,
+}
+
+impl Gateway {
+    /// Starts with no services and safe limits.
+    pub fn builder() -> GatewayBuilder {
+        GatewayBuilder::default()
+    }
+
+    /// Ends every open stream with UNAVAILABLE, now; new ones end at once.
+    pub fn end_streams(&self) {
+        self.shared.drain.cancel();
+    }
+
+    /// How many services and REST routes are served.
+    pub fn size(&self) -> (usize, usize) {
+        let table = self.shared.table.load();
+        let services = table.routes.schemas().iter().map(|s| s.services().len()).sum();
+        (services, table.routes.routes().len())
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: Request<Body>) -> Response<ReplyBody> {
+        let (head, body) = request.into_parts();
+        let protocol = Protocol::detect(&head.headers);
+        let is_head = head.method == Verb::HEAD;
+        let table = self.shared.table.load_full();
+        let mut response = match self.find(protocol, &head, &table) {
+            Ok(Some(target)) => {
+                let transcoder = Arc::clone(&table.served[target.method.schema].transcoder);
+                match self.call(protocol, target, table, head, body).await {
+                    Ok(response) => response,
+                    Err(refused) => refuse(protocol, &refused, Some(&transcoder)),
+                }
+            }
+            Ok(None) => self.options(&head, &table),
+            Err(refused) => refuse(protocol, &refused, None),
+        };
+        if is_head {
+            // The headers are those of GET; a stream is cancelled by dropping its body.
+            *response.body_mut() = ReplyBody::empty();
+        }
+        response
+    }
+
+    /// The method a request is for; None for an `OPTIONS` that the table answers.
+    fn find(
+        &self,
+        protocol: Protocol,
+        head: &request::Parts,
+        table: &Table,
+    ) -> Result<Option<Target>, Refusal> {
+        let path = head.uri.path();
+        if protocol != Protocol::Rest {
+            let Some(method) = table.routes.find_rpc(path) else {
+                return Err(Refusal::new(Cause::UnknownRpc, format!("no method {path}")));
+            };
+            if head.method != Verb::POST {
+                return Err(wrong_method(["POST".to_owned()].into_iter(), &head.method));
+            }
+            return Ok(Some(Target { method, route: None }));
+        }
+        match table.routes.find(&head.method, path) {
+            Ok(Found::Route(number)) => {
+                let method = table.routes.routes()[number].method;
+                Ok(Some(Target { method, route: Some(number) }))
+            }
+            Ok(Found::OtherMethods(_)) if head.method == Verb::OPTIONS => Ok(None),
+            Ok(Found::OtherMethods(allow)) => Err(wrong_method(allow.into_iter(), &head.method)),
+            Ok(Found::Nothing) => {
+                Err(Refusal::new(Cause::UnknownPath, format!("no route for {path}")))
+            }
+            Err(error) => Err(Refusal::new(Cause::Malformed, format!("malformed path: {error}"))),
+        }
+    }
+
+    /// The journey from a found method to an answer.
+    async fn call(
+        &self,
+        protocol: Protocol,
+        target: Target,
+        table: Arc<Table>,
+        head: request::Parts,
+        body: Body,
+    ) -> Result<Response<ReplyBody>, Refusal> {
+        let method = table.routes.method(target.method);
+        let timeout = timeout::requested(&head.headers)?;
+        let timeout = self.shared.deadlines.of_call(timeout, method.server_streaming);
+        let call = Call {
+            metadata: metadata::from_caller(protocol, &head.headers)?,
+            deadline: Deadline::after(timeout),
+            shared: Arc::clone(&self.shared),
+            protocol,
+            target,
+            table,
+        };
+        match protocol {
+            Protocol::Rest if is_finished_stream(&head) => Ok(no_content()),
+            Protocol::Rest if call.method().server_streaming => {
+                streaming::call(call, head, body).await
+            }
+            Protocol::Rest => unary::call(&call, head, body).await,
+            Protocol::Grpc | Protocol::GrpcWeb => passthrough::call(call, head, body).await,
+        }
+    }
+
+    fn options(&self, head: &request::Parts, table: &Table) -> Response<ReplyBody> {
+        let mut response = no_content();
+        if let Ok(Found::OtherMethods(allow)) = table.routes.find(&head.method, head.uri.path()) {
+            let allow = allow.into_iter().chain(["OPTIONS".to_owned()]);
+            response.headers_mut().extend(allow_header(allow).map(|v| (header::ALLOW, v)));
+        }
+        response
+    }
+}
+
+/// An `EventSource` that reconnects behind the end of its stream; 204 makes it stop.
+fn is_finished_stream(head: &request::Parts) -> bool {
+    head.headers.get("last-event-id").is_some_and(|id| id == sse::END_ID)
+}
+
+fn no_content() -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn refuse(
+    protocol: Protocol,
+    refusal: &Refusal,
+    transcoder: Option<&Transcoder>,
+) -> Response<ReplyBody> {
+    tracing::debug!(
+        cause = ?refusal.cause,
+        fault = ?refusal.fault(),
+        message = %refusal.status.message,
+        "refused"
+    );
+    refusal::render(protocol, refusal, transcoder).map(ReplyBody::full)
+}
+
+fn wrong_method(allow: impl Iterator<Item = String>, found: &Verb) -> Refusal {
+    let allow: Vec<_> = allow.collect();
+    let message = format!("{found} is not served here: use {}", allow.join(" or "));
+    let refusal = Refusal::new(Cause::WrongMethod, message);
+    match allow_header(allow.into_iter()) {
+        Some(value) => refusal.with_header(header::ALLOW, value),
+        None => refusal,
+    }
+}
+
+fn allow_header(methods: impl Iterator<Item = String>) -> Option<HeaderValue> {
+    let methods: std::collections::BTreeSet<_> = methods.collect();
+    let list: Vec<_> = methods.into_iter().collect();
+    HeaderValue::from_str(&list.join(", ")).ok()
+}
+
+impl<B> Service<Request<B>> for Gateway
+where
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ReplyBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let gateway = self.clone();
+        let request = request.map(Body::new);
+        Box::pin(async move { Ok(gateway.handle(request).await) })
+    }
+}
+
+impl Table {
+    fn route(&self, number: usize) -> &Route {
+        &self.routes.routes()[number]
+    }
+}

@@ -1,0 +1,73 @@
+//! One call: what was found out about it, for as long as it lasts.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method as Verb, Request, Version, header};
+use tower::Service as _;
+
+use super::{Deadline, Shared, Table, Target, reply::UpstreamReply};
+use crate::{
+    protocol::{Protocol, timeout},
+    routing::Route,
+    schema::Method,
+    status::{Cause, Refusal},
+    transcoding::{Transcoder, WireError},
+    upstream::RequestBody,
+};
+
+pub(super) struct Call {
+    pub(super) shared: Arc<Shared>,
+    pub(super) table: Arc<Table>,
+    pub(super) target: Target,
+    pub(super) protocol: Protocol,
+    pub(super) deadline: Deadline,
+    /// What goes on to the upstream.
+    pub(super) metadata: HeaderMap,
+}
+
+impl Call {
+    pub(super) fn method(&self) -> &Method {
+        self.table.routes.method(self.target.method)
+    }
+
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.target.route.map(|number| self.table.route(number))
+    }
+
+    pub(super) fn transcoder(&self) -> &Transcoder {
+        &self.table.served[self.target.method.schema].transcoder
+    }
+
+    /// Asks the upstream. Nothing happens until the reply is polled.
+    pub(super) fn start(&self, body: RequestBody) -> UpstreamReply {
+        let mut request = Request::new(body);
+        *request.method_mut() = Verb::POST;
+        *request.version_mut() = Version::HTTP_2;
+        // A method's path was checked when the schema was read.
+        *request.uri_mut() = self.method().path.parse().unwrap_or_default();
+        let headers = request.headers_mut();
+        *headers = self.metadata.clone();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        if let Some(remaining) = self.deadline.remaining() {
+            headers.insert(timeout::GRPC_TIMEOUT, timeout::grpc_value(remaining));
+        }
+        let mut upstream = self.table.served[self.target.method.schema].upstream.clone();
+        UpstreamReply::new(upstream.call(request))
+    }
+
+    /// Appends a response message as the JSON its route asks for.
+    pub(super) fn message_to_json(&self, wire: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let output = self.method().output;
+        let options = Default::default();
+        let transcoder = self.transcoder();
+        match self.route().and_then(|route| route.response_field.as_ref()) {
+            Some(field) => transcoder.field_to_json(output, field, wire, &options, out),
+            None => transcoder.wire_to_json(output, wire, &options, out),
+        }
+        .map_err(|error: WireError| {
+            tracing::warn!(method = self.method().full_name(), %error, "unreadable response");
+            Refusal::new(Cause::UpstreamFraming, "the upstream's message cannot be read")
+        })
+    }
+}

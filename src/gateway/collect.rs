@@ -1,0 +1,60 @@
+//! Reading a request body whole, up to a limit and not at any pace.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+
+use crate::status::{Cause, Refusal};
+
+/// Reads `body`. A body in one piece is not copied. One that announces more than
+/// `limit_bytes` is refused before any of it is read.
+pub(super) async fn collect(
+    mut body: Body,
+    limit_bytes: usize,
+    idle: Duration,
+) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        let message = format!("the body is over the limit of {limit_bytes} bytes");
+        Refusal::new(Cause::RequestTooLarge, message)
+    };
+    if body.size_hint().lower() > limit_bytes as u64 {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let Ok(frame) = tokio::time::timeout(idle, body.frame()).await else {
+            let message = format!("the body paused for more than {idle:?}");
+            return Err(Refusal::new(Cause::RequestTooSlow, message));
+        };
+        let data = match frame {
+            None => break,
+            Some(Err(error)) => return Err(broken_off(&error)),
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+        };
+        if first.len() + rest.len() + data.len() > limit_bytes {
+            return Err(too_large());
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}
+
+/// The caller's connection ended inside its request.
+pub(super) fn broken_off(error: &dyn std::error::Error) -> Refusal {
+    tracing::debug!(%error, "the request body broke off");
+    Refusal::new(Cause::CallerGone, "the request body broke off")
+}

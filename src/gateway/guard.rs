@@ -1,0 +1,55 @@
+//! What ends a stream that would go on: its deadline, silence, and the end of the process.
+
+use std::{
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::{call::Call, deadline};
+use crate::status::{Cause, Refusal};
+
+pub(super) struct StreamGuard {
+    deadline: Option<Pin<Box<Sleep>>>,
+    idle: Pin<Box<Sleep>>,
+    idle_after: Duration,
+    drain: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl StreamGuard {
+    pub(super) fn new(call: &Call) -> Self {
+        let idle_after = Duration::from_millis(call.shared.deadlines.stream_idle_ms);
+        Self {
+            deadline: call.deadline.at().map(|at| Box::pin(tokio::time::sleep_until(at))),
+            idle: Box::pin(tokio::time::sleep(idle_after)),
+            idle_after,
+            drain: Box::pin(call.shared.drain.clone().cancelled_owned()),
+        }
+    }
+
+    /// Something came: the silence is over.
+    pub(super) fn touch(&mut self) {
+        self.idle.as_mut().reset(Instant::now() + self.idle_after);
+    }
+
+    /// Why the stream has to end now.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(deadline::passed());
+        }
+        if self.idle.as_mut().poll(cx).is_ready() {
+            let message = format!("no message came for {:?}", self.idle_after);
+            return Poll::Ready(Refusal::new(Cause::DeadlinePassed, message));
+        }
+        if self.drain.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Refusal::new(Cause::Overload, "the gateway is shutting down"));
+        }
+        Poll::Pending
+    }
+}

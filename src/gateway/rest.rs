@@ -1,0 +1,117 @@
+//! The request half of REST: path, query and body become one framed message.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, request};
+
+use super::{call::Call, collect::collect};
+use crate::{
+    protocol::{accept, envelope, rest},
+    routing::{Route, percent_encoding},
+    schema::BodyRule,
+    status::{Cause, FieldViolation, Refusal},
+    transcoding::{QueryParameter, ReadOptions, RequestBody, RestRequest},
+};
+
+/// Refuses a caller that takes none of `media`.
+pub(super) fn check_accept(headers: &HeaderMap, media: &str) -> Result<(), Refusal> {
+    if accept::accepts(headers, media) {
+        return Ok(());
+    }
+    Err(Refusal::new(Cause::NotAcceptable, format!("this method answers {media}")))
+}
+
+/// Reads the request into the envelope of its one message.
+pub(super) async fn read_message(
+    call: &Call,
+    route: &Route,
+    head: &request::Parts,
+    body: Body,
+) -> Result<Bytes, Refusal> {
+    let limits = &call.shared.limits;
+    rest::check_encoding(&head.headers)?;
+    let idle = Duration::from_millis(call.shared.deadlines.body_idle_ms);
+    let json = collect(body, limits.body_limit_bytes, idle).await?;
+    let body = match (&route.binding.body, &route.body_field) {
+        (BodyRule::None, _) if json.is_empty() => RequestBody::None,
+        (BodyRule::None, _) => {
+            let message = "this method takes no body: its fields go into the path and the query";
+            return Err(Refusal::new(Cause::Malformed, message));
+        }
+        (BodyRule::Field(_), Some(field)) => RequestBody::Field(field, &json),
+        _ => RequestBody::Message(&json),
+    };
+    if !json.is_empty() {
+        rest::check_json(&head.headers)?;
+    }
+
+    let mut violations = Vec::new();
+    let path = path_fields(route, head.uri.path(), &mut violations);
+    let query = query_parameters(call, head, &mut violations)?;
+    let request = RestRequest { input: call.method().input, path: &path, query: &query, body };
+    let options = ReadOptions { depth_limit: limits.json_depth_limit, ..ReadOptions::default() };
+    let mut message = envelope::begin(json.len());
+    if let Err(found) = call.transcoder().bind(&request, &options, &mut message) {
+        violations.extend(found);
+    }
+    if !violations.is_empty() {
+        return Err(Refusal::bad_request(violations));
+    }
+    let length = message.len() - envelope::HEADER_BYTES;
+    if length > limits.message_limit_bytes {
+        let limit = limits.message_limit_bytes;
+        let error = format!("the message of {length} bytes is over the limit of {limit}");
+        return Err(Refusal::new(Cause::RequestTooLarge, error));
+    }
+    envelope::finish(0, message)
+        .ok_or_else(|| Refusal::new(Cause::RequestTooLarge, "the message is over 4 GiB"))
+}
+
+fn path_fields<'r>(
+    route: &'r Route,
+    path: &'r str,
+    violations: &mut Vec<FieldViolation>,
+) -> Vec<(&'r crate::schema::FieldPath, Cow<'r, str>)> {
+    let mut fields = Vec::with_capacity(route.variables.len());
+    let variables = route.variables.iter().zip(&route.template.variables);
+    for ((field, variable), text) in variables.zip(route.captures(path)) {
+        match text {
+            Ok(text) => fields.push((field, text)),
+            Err(error) => {
+                violations.push(rest::parameter_violation(&variable.field_path, error.to_string()));
+            }
+        }
+    }
+    fields
+}
+
+/// The query, and the event id that a stream resumes behind.
+fn query_parameters<'r>(
+    call: &'r Call,
+    head: &'r request::Parts,
+    violations: &mut Vec<FieldViolation>,
+) -> Result<Vec<QueryParameter<'r>>, Refusal> {
+    let limit = call.shared.limits.query_parameter_limit;
+    let mut parameters = Vec::new();
+    for (name, value) in rest::query_pairs(head.uri.query().unwrap_or_default(), limit)? {
+        match (percent_encoding::decode_query(name), percent_encoding::decode_query(value)) {
+            (Ok(name), Ok(value)) => parameters.push(QueryParameter { name, value }),
+            (Err(error), _) | (_, Err(error)) => {
+                violations.push(rest::parameter_violation(name, error.to_string()));
+            }
+        }
+    }
+    let method = call.method();
+    let resume = method.sse.as_ref().and_then(|sse| sse.resume_field.as_deref());
+    let last_event_id = head.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    if let (Some(field), Some(id)) = (resume, last_event_id) {
+        // A reconnect repeats the URL it began with; how far it came is newer.
+        let input = call.transcoder().schema().message(method.input);
+        let number = input.field(field).map(|field| field.number);
+        parameters.retain(|p| input.field(&p.name).map(|field| field.number) != number);
+        parameters.push(QueryParameter { name: field.into(), value: id.into() });
+    }
+    Ok(parameters)
+}

@@ -1,0 +1,213 @@
+//! REST, a stream of responses: server-sent events.
+//!
+//! The answer is committed at the earliest of: the upstream's head and nothing ready behind it;
+//! its first message; a short wait with nothing heard. A call that fails before that has its
+//! real HTTP status; one that fails later ends with an error event.
+
+use std::{
+    future::{Future as _, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, header, request};
+use http_body::Frame;
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    ReplyBody,
+    call::Call,
+    guard::StreamGuard,
+    reply::{self, CallEnd, ReplyEvent, UpstreamReply},
+    rest,
+};
+use crate::{
+    protocol::{envelope::EnvelopeReader, refusal, sse},
+    status::{Cause, Refusal},
+    transcoding,
+    upstream::{BoxError, RequestBody},
+};
+
+pub(super) async fn call(
+    call: Call,
+    head: request::Parts,
+    body: Body,
+) -> Result<Response<ReplyBody>, Refusal> {
+    let message = call.deadline.within(read_request(&call, &head, body)).await?;
+    let reply = call.start(RequestBody::Full(Some(message)));
+    let mut events = EventStream::new(call, reply);
+    events.commit().await?;
+
+    let metadata = events.reply.metadata().cloned().unwrap_or_default();
+    let mut response = Response::new(ReplyBody::stream(events));
+    let headers = response.headers_mut();
+    headers.extend(metadata);
+    headers.insert(header::CONTENT_TYPE, sse::CONTENT_TYPE);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+async fn read_request(call: &Call, head: &request::Parts, body: Body) -> Result<Bytes, Refusal> {
+    let Some(route) = call.route().filter(|_| !call.method().client_streaming) else {
+        let message = "a stream of requests cannot be sent over REST yet: use gRPC or gRPC-Web";
+        return Err(Refusal::new(Cause::NotServed, message));
+    };
+    rest::check_accept(&head.headers, sse::MEDIA_TYPE)?;
+    rest::read_message(call, route, head, body).await
+}
+
+/// The events of a call. One chunk from the upstream becomes one chunk to the caller; a caller
+/// that does not read stops the upstream.
+struct EventStream {
+    call: Call,
+    reply: UpstreamReply,
+    reader: EnvelopeReader,
+    guard: StreamGuard,
+    heartbeat: Pin<Box<Sleep>>,
+    heartbeat_every: Duration,
+    /// Written, but not yet handed on.
+    out: Vec<u8>,
+    is_ended: bool,
+}
+
+impl EventStream {
+    fn new(call: Call, reply: UpstreamReply) -> Self {
+        let heartbeat_every = Duration::from_millis(call.shared.deadlines.sse_heartbeat_ms.max(1));
+        Self {
+            reader: EnvelopeReader::new(call.shared.limits.message_limit_bytes),
+            guard: StreamGuard::new(&call),
+            heartbeat: Box::pin(tokio::time::sleep(heartbeat_every)),
+            heartbeat_every,
+            out: sse::PREAMBLE.to_vec(),
+            is_ended: false,
+            reply,
+            call,
+        }
+    }
+
+    /// Waits until the answer can be 200, or fails while it can still be something else.
+    async fn commit(&mut self) -> Result<(), Refusal> {
+        let wait = Duration::from_millis(self.call.shared.deadlines.stream_commit_ms);
+        let mut wait = std::pin::pin!(tokio::time::sleep(wait));
+        poll_fn(|cx| {
+            loop {
+                match self.reply.poll_event(cx) {
+                    Poll::Ready(ReplyEvent::Data(data)) => {
+                        if self.put_messages(data)? {
+                            return Poll::Ready(Ok(()));
+                        }
+                    }
+                    Poll::Ready(ReplyEvent::End(end)) => {
+                        return Poll::Ready(self.complete(end).map(|()| self.put_end()));
+                    }
+                    Poll::Pending if self.reply.metadata().is_some() => return Poll::Ready(Ok(())),
+                    Poll::Pending => {
+                        if let Poll::Ready(refusal) = self.guard.poll(cx) {
+                            return Poll::Ready(Err(refusal));
+                        }
+                        return wait.as_mut().poll(cx).map(Ok);
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Writes the events of the messages that are now complete. Whether there were any.
+    fn put_messages(&mut self, data: Bytes) -> Result<bool, Refusal> {
+        self.guard.touch();
+        self.reader.push(data);
+        let mut any = false;
+        while let Some(envelope) = self.reader.next().map_err(reply::too_large)? {
+            let message = reply::plain(envelope)?;
+            let start = self.out.len();
+            sse::begin_event(self.event_id(&message).as_deref(), &mut self.out);
+            if let Err(refusal) = self.call.message_to_json(&message, &mut self.out) {
+                self.out.truncate(start);
+                return Err(refusal);
+            }
+            sse::end_event(&mut self.out);
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn event_id(&self, message: &[u8]) -> Option<String> {
+        let method = self.call.method();
+        let field = method.sse.as_ref()?.event_id_field?;
+        transcoding::field_text(self.call.transcoder().schema(), method.output, field, message)
+    }
+
+    /// An OK that comes inside a message is none.
+    fn complete(&self, end: CallEnd) -> Result<(), Refusal> {
+        end?;
+        if self.reader.is_empty() {
+            return Ok(());
+        }
+        Err(reply::framing("its answer ended inside a message"))
+    }
+
+    fn put_end(&mut self) {
+        self.out.extend_from_slice(sse::END);
+        self.is_ended = true;
+    }
+
+    fn put_error(&mut self, refusal: &Refusal) {
+        let mut status = Vec::with_capacity(128);
+        let transcoder = Some(self.call.transcoder());
+        refusal::put_status_json(&refusal.status, transcoder, &mut status);
+        sse::put_error(refusal.status.code, &status, &mut self.out);
+        self.is_ended = true;
+    }
+
+    fn flush(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let now = Instant::now();
+        self.heartbeat.as_mut().reset(now + self.heartbeat_every);
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.out).into()))))
+    }
+}
+
+impl http_body::Body for EventStream {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        loop {
+            if !this.out.is_empty() {
+                return this.flush();
+            }
+            if this.is_ended {
+                return Poll::Ready(None);
+            }
+            match this.reply.poll_event(cx) {
+                Poll::Ready(ReplyEvent::Data(data)) => {
+                    if let Err(refusal) = this.put_messages(data) {
+                        this.put_error(&refusal);
+                    }
+                }
+                Poll::Ready(ReplyEvent::End(end)) => match this.complete(end) {
+                    Ok(()) => this.put_end(),
+                    Err(refusal) => this.put_error(&refusal),
+                },
+                Poll::Pending => {
+                    if let Poll::Ready(refusal) = this.guard.poll(cx) {
+                        this.put_error(&refusal);
+                    } else if this.heartbeat.as_mut().poll(cx).is_ready() {
+                        this.out.extend_from_slice(sse::KEEP_ALIVE);
+                    } else {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}

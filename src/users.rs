@@ -1,0 +1,23 @@
+//! The bundled user service: `user.v1.UserService` over a store.
+//!
+//! A tonic service like any other; it does not know that a gateway exists.
+
+mod password;
+mod service;
+mod store;
+
+pub use password::PasswordHasher;
+pub use service::UserService;
+pub use store::{NewUser, SqliteStore, Store, StoreError, UserRecord};
+
+/// Generated from `proto/user/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::unwrap_used)]
+pub mod v1 {
+    tonic::include_proto!("user.v1");
+    include!(concat!(env!("OUT_DIR"), "/user.v1.serde.rs"));
+}
+
+pub use v1::user_service_server::UserServiceServer;
+
+/// The `FileDescriptorSet` of `user.v1`, imports and source positions included.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/user.v1.bin"));
