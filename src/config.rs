@@ -5,11 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::Deserialize;
 
+mod database;
 mod deadlines;
 mod drain;
 mod limits;
 mod listener;
 
+pub use database::Database;
 pub use deadlines::Deadlines;
 pub use drain::Drain;
 pub use limits::Limits;
@@ -21,9 +23,12 @@ pub use listener::{Http2, Listener};
 pub struct Config {
     /// Where to listen. Default: 127.0.0.1:8080. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Whether to listen on an address that is not loopback although callers are not
+    /// authenticated. Default: false.
+    pub allow_unauthenticated: bool,
     /// The store of the bundled user service: `sqlite:FILE` or `sqlite::memory:`. Default:
     /// `sqlite:transom.db`.
-    pub database: String,
+    pub database: Database,
     /// Sizes and counts.
     pub limits: Limits,
     /// How long a call may take.
@@ -38,7 +43,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            database: "sqlite:transom.db".to_owned(),
+            allow_unauthenticated: false,
+            database: Database::default(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: Listener::default(),

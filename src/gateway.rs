@@ -105,11 +105,22 @@ impl Gateway {
         self.shared.drain.cancel();
     }
 
-    /// How many services and REST routes are served.
-    pub fn size(&self) -> (usize, usize) {
+    /// The full names of the services that are served.
+    pub fn services(&self) -> Vec<String> {
         let table = self.shared.table.load();
-        let services = table.routes.schemas().iter().map(|s| s.services().len()).sum();
-        (services, table.routes.routes().len())
+        let services = table.routes.schemas().iter().flat_map(|schema| schema.services());
+        services.map(|service| service.name.clone()).collect()
+    }
+
+    /// How many REST routes are served.
+    pub fn route_count(&self) -> usize {
+        self.shared.table.load().routes.routes().len()
+    }
+
+    /// Whether a route stands at exactly this path, so that a page there would hide it.
+    pub fn has_route_at(&self, path: &str) -> bool {
+        let table = self.shared.table.load();
+        table.routes.routes().iter().any(|route| route.binding.template == path)
     }
 
     /// Answers one request.

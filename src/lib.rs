@@ -27,7 +27,17 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "cli", feature = "users"))]
+pub mod cli;
+
+#[cfg(all(feature = "cli", feature = "users"))]
+pub mod app;
+
 pub mod config;
+
+pub mod server;
+
+pub mod layers;
 
 pub mod gateway;
 

@@ -1,1 +1,53 @@
-fn main() {}
+//! The `transom` binary: arguments, configuration, run, exit code.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use tracing_subscriber::EnvFilter;
+use transom::{
+    app,
+    cli::{self, Action, LogFormat},
+};
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(Action::Serve(config, log_format)) => {
+            log_to_stderr(log_format);
+            match app::serve(*config, print) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error.to_string(), error.exit_code()),
+            }
+        }
+        Ok(Action::Print(text)) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(cli::Error::Config(error)) => fail(&error, 78),
+        Err(cli::Error::Usage(error)) => error.exit(),
+    }
+}
+
+fn print(text: &str) {
+    // A reader that went away is no reason to stop.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn fail(error: &str, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "transom: {error}");
+    ExitCode::from(code)
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let is_terminal = io::stderr().is_terminal();
+    if format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal) {
+        log.json().flatten_event(true).init();
+    } else {
+        log.with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none()).with_target(false).init();
+    }
+}

@@ -1,0 +1,111 @@
+//! The command line: one file for each subcommand, flags over environment over file over default.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+mod serve;
+mod version;
+
+pub use serve::LogFormat;
+
+/// What the command line asks for.
+pub enum Action {
+    /// Run the gateway.
+    Serve(Box<Config>, LogFormat),
+    /// Print this and exit.
+    Print(String),
+}
+
+/// Why the command line cannot be followed.
+pub enum Error {
+    /// It cannot be read; or it asks for help. clap prints it and knows the exit code.
+    Usage(clap::Error),
+    /// The configuration it names is not right.
+    Config(String),
+}
+
+/// Reads the command line.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error> {
+    let cli = Cli::try_parse_from(arguments).map_err(Error::Usage)?;
+    match cli.command {
+        Some(Command::Version) => Ok(Action::Print(version::text())),
+        Some(Command::Serve(serve)) => serve.action(),
+        None => cli.serve.action(),
+    }
+}
+
+/// Puts any gRPC service on the web: REST/JSON, server-sent events and gRPC-Web on one port.
+#[derive(Parser)]
+#[command(
+    name = "transom",
+    version,
+    args_conflicts_with_subcommands = true,
+    before_help = EXAMPLES,
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Serve,
+}
+
+const EXAMPLES: &str = "Examples:
+  transom                                      the bundled user service on http://127.0.0.1:8080
+  transom serve --listen 127.0.0.1:9000 --database sqlite::memory:";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway (what `transom` alone does).
+    Serve(serve::Serve),
+    /// Print the version.
+    Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Config {
+        let arguments = ["transom"].iter().chain(arguments).map(OsString::from);
+        match parse(arguments) {
+            Ok(Action::Serve(config, _)) => *config,
+            _ => panic!("not served"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_no_subcommand_means() {
+        assert_eq!(config(&[]).listen.to_string(), "127.0.0.1:8080");
+        let flags = ["--listen", "127.0.0.1:1", "--database", "sqlite::memory:"];
+        assert_eq!(config(&flags).listen.port(), 1);
+        assert_eq!(config(&[&["serve"][..], &flags].concat()).database.to_string(), flags[3]);
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("transom.toml");
+        let write = |text: &str| std::fs::write(&file, text).unwrap();
+        let file_flag = ["--config", file.to_str().unwrap()];
+        write("listen = \"127.0.0.1:7\"\n[limits]\nbody_limit_bytes = 5\n");
+        let read = config(&file_flag);
+        assert_eq!((read.listen.port(), read.limits.body_limit_bytes), (7, 5));
+        assert_eq!(read.limits.json_depth_limit, 100);
+        assert_eq!(config(&[&file_flag[..], &["--listen", "127.0.0.1:8"]].concat()).listen.port(), 8);
+
+        write("[limits]\nbody_limit = 5\n");
+        let arguments = ["transom", "--config", file_flag[1]].map(OsString::from);
+        let Err(Error::Config(error)) = parse(arguments.into_iter()) else { panic!() };
+        assert!(error.contains("line 2") && error.contains("body_limit_bytes"), "{error}");
+    }
+}

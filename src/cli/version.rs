@@ -1,0 +1,5 @@
+//! `transom version`.
+
+pub(super) fn text() -> String {
+    format!("transom {}\n", env!("CARGO_PKG_VERSION"))
+}

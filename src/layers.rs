@@ -1,0 +1,44 @@
+//! Layers: what happens to every request, page or call, before the router.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use http::{Request, Response};
+use tower::{Service, ServiceBuilder, layer::layer_fn};
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+
+use crate::config::{Limits, Listener};
+
+mod access_log;
+mod head_limits;
+mod panics;
+mod request_id;
+
+/// The layers around `router`, outermost first.
+pub fn stack(
+    router: axum::Router,
+    limits: &Limits,
+    listener: &Listener,
+) -> impl Service<
+    Request<Body>,
+    Response = Response<Body>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    let head_limits = head_limits::HeadLimits::new(limits, listener);
+    ServiceBuilder::new()
+        // Before the id is taken over: a caller's own id is kept only if it is fit for a log.
+        .map_request(request_id::drop_unfit)
+        .layer(SetRequestIdLayer::x_request_id(request_id::Numbered::default()))
+        // Outside everything that can answer: each answer has the id, refusals included.
+        .layer(PropagateRequestIdLayer::x_request_id())
+        // Outside panics and limits: what they answer is logged too.
+        .layer(layer_fn(access_log::wrap))
+        // Outside everything of ours that could panic.
+        .layer(layer_fn(panics::wrap))
+        // First look at the request: before anything is routed or kept for it.
+        .layer(layer_fn(move |inner| head_limits::wrap(inner, head_limits.clone())))
+        .service(router)
+}

@@ -1,0 +1,46 @@
+//! One line for each request, when its answer begins. Never a path, a query, a body or a
+//! header: any of them may hold what nobody else should read.
+
+use std::{convert::Infallible, time::Instant};
+
+use axum::body::Body;
+use http::{Request, Response};
+use tower::{Service, service_fn};
+
+use crate::protocol::Protocol;
+
+pub(super) fn wrap<S>(
+    inner: S,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send,
+    S::Future: Send,
+{
+    service_fn(move |request: Request<Body>| {
+        let mut inner = inner.clone();
+        let is_logged = tracing::enabled!(tracing::Level::DEBUG);
+        let began = is_logged.then(Instant::now);
+        let seen = is_logged.then(|| {
+            (request.method().clone(), Protocol::detect(request.headers()), request.version())
+        });
+        // The router is always ready.
+        let answer = inner.call(request);
+        async move {
+            let response = answer.await?;
+            if let (Some(began), Some((method, protocol, version))) = (began, seen) {
+                let request_id = response.headers().get("x-request-id");
+                tracing::debug!(
+                    %method,
+                    ?protocol,
+                    ?version,
+                    status = response.status().as_u16(),
+                    grpc_status = ?response.headers().get("grpc-status"),
+                    elapsed_us = began.elapsed().as_micros() as u64,
+                    ?request_id,
+                    "answered"
+                );
+            }
+            Ok(response)
+        }
+    })
+}

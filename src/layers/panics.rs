@@ -1,0 +1,60 @@
+//! A panic costs one call: the caller is told INTERNAL in its own protocol, and nothing of why.
+
+use std::{convert::Infallible, panic::AssertUnwindSafe};
+
+use axum::body::Body;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use tower::{Service, service_fn};
+
+use crate::{
+    protocol::{Protocol, refusal},
+    status::{Cause, Refusal},
+};
+
+pub(super) fn wrap<S>(
+    inner: S,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send,
+    S::Future: Send,
+{
+    service_fn(move |request: Request<Body>| {
+        let protocol = Protocol::detect(request.headers());
+        let mut inner = inner.clone();
+        async move {
+            // What a panicking call held is dropped with it; the rest is shared and immutable.
+            let call = AssertUnwindSafe(async move { inner.call(request).await });
+            call.catch_unwind().await.unwrap_or_else(|_| {
+                let refusal = Refusal::new(Cause::Internal, "an internal error occurred");
+                tracing::error!("a call panicked");
+                Ok(refusal::render(protocol, &refusal, None).map(Body::from))
+            })
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_told_in_the_callers_protocol() {
+        async fn panicking(_: Request<Body>) -> Result<Response<Body>, Infallible> {
+            panic!("a secret")
+        }
+        for (content_type, status, body) in [
+            ("application/json", 500, "{\"code\":13,\"message\":\"an internal error occurred\",\"details\":[]}"),
+            ("application/grpc-web", 200, "grpc-status:13\r\ngrpc-message:an internal error occurred\r\n"),
+        ] {
+            let mut request = Request::new(Body::empty());
+            request.headers_mut().insert("content-type", content_type.parse().unwrap());
+            let response = wrap(service_fn(panicking)).oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status);
+            let answer = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+            assert!(answer.ends_with(body.as_bytes()), "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A caller's socket: which HTTP it speaks, and how long a request's head may take.
+//!
+//! hyper has no timer before it knows the version, and its header timer runs while it waits for
+//! the next request too; both gaps are closed here.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body::{Frame, SizeHint};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep},
+};
+
+/// What every HTTP/2 connection begins with: RFC 9113, 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Http {
+    One,
+    Two,
+}
+
+/// What the first bytes of a connection told.
+pub(super) struct Sniffed {
+    pub(super) http: Http,
+    /// The bytes, which belong to the first request.
+    pub(super) read: Bytes,
+}
+
+/// Reads until it is clear which HTTP the caller speaks.
+pub(super) async fn sniff(stream: &mut TcpStream) -> io::Result<Sniffed> {
+    let mut read = BytesMut::with_capacity(1 << 10);
+    loop {
+        let count = stream.read_buf(&mut read).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let compared = read.len().min(PREFACE.len());
+        let http = match read[..compared] == PREFACE[..compared] {
+            false => Http::One,
+            true if compared == PREFACE.len() => Http::Two,
+            true => continue,
+        };
+        return Ok(Sniffed { http, read: read.freeze() });
+    }
+}
+
+/// Which requests of an HTTP/1 connection are being answered: between them, bytes are a head.
+#[derive(Clone, Debug)]
+pub(super) struct HeadClock(Arc<AtomicUsize>);
+
+impl HeadClock {
+    pub(super) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// A head is complete; its call lasts until the guard is dropped.
+    pub(super) fn begin_call(&self) -> Busy {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+pub(super) struct Busy(HeadClock);
+
+impl Busy {
+    pub(super) fn until_end_of(self, body: Body) -> BusyBody {
+        BusyBody { body, _busy: self }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body; hyper drops it when it is sent.
+pub(super) struct BusyBody {
+    body: Body,
+    _busy: Busy,
+}
+
+impl http_body::Body for BusyBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket whose first bytes were already read.
+pub(super) struct CallerIo {
+    stream: TcpStream,
+    read: Bytes,
+    head: Option<HeadTimer>,
+}
+
+struct HeadTimer {
+    clock: HeadClock,
+    limit: Duration,
+    /// When the head began that is being read now.
+    began: Option<Instant>,
+    /// Made only for a head that does not come in one piece.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl CallerIo {
+    pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, limit: Duration) -> Self {
+        let head = HeadTimer { clock, limit, began: Some(Instant::now()), sleep: None };
+        Self { stream, read, head: Some(head) }
+    }
+
+    pub(super) fn untimed(stream: TcpStream, read: Bytes) -> Self {
+        Self { stream, read, head: None }
+    }
+}
+
+impl HeadTimer {
+    fn poll(&mut self, cx: &mut Context<'_>, read: &Poll<io::Result<bool>>) -> io::Result<()> {
+        if !self.clock.is_idle() {
+            self.began = None;
+            self.sleep = None;
+            return Ok(());
+        }
+        if let Poll::Ready(Ok(true)) = read {
+            self.began.get_or_insert_with(Instant::now);
+        }
+        if let (Some(began), Poll::Pending) = (self.began, read) {
+            let limit = self.limit;
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(began + limit)));
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the head took too long"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for CallerIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read.has_remaining() {
+            let count = this.read.len().min(buffer.remaining());
+            buffer.put_slice(&this.read.split_to(count));
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        if let Some(head) = &mut this.head {
+            let read = match &result {
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len() > before)),
+                Poll::Ready(Err(_)) => return result,
+                Poll::Pending => Poll::Pending,
+            };
+            head.poll(cx, &read)?;
+        }
+        result
+    }
+}
+
+impl AsyncWrite for CallerIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,163 @@
+//! One connection, from its first byte to its last.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use axum::body::Body;
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use super::{
+    Phase,
+    caller_io::{CallerIo, HeadClock, Http, sniff},
+    worker::Held,
+};
+use crate::config::Listener;
+
+/// What answers the requests of every connection.
+pub trait CallService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> CallService for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// hyper's HTTP/1 head buffer; what does not fit is answered 431.
+const HTTP1_BUFFER_BYTES: usize = 64 << 10;
+
+/// How long a connection that was taken just before the close may take to show its first byte.
+const LAST_BYTES: Duration = Duration::from_millis(100);
+
+/// How connections are served, the same for all of a worker.
+#[derive(Clone)]
+pub(super) struct Connections<S> {
+    service: S,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    first_byte: Duration,
+    head: Duration,
+    phase: Phase,
+}
+
+impl<S: CallService> Connections<S> {
+    pub(super) fn new(config: &Listener, service: S, phase: Phase) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            // hyper's timer runs while it waits for a head too, so that it is the keep-alive;
+            // a head that has begun is timed by `HeadClock`.
+            .header_read_timeout(Duration::from_millis(config.keep_alive_ms))
+            .max_buf_size(HTTP1_BUFFER_BYTES);
+        let limits = &config.http2;
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.max_streams)
+            .initial_stream_window_size(limits.stream_window_bytes)
+            .initial_connection_window_size(limits.connection_window_bytes)
+            .max_header_list_size(config.header_list_bytes)
+            .max_send_buf_size(limits.send_buffer_bytes)
+            .keep_alive_interval(Duration::from_millis(limits.ping_ms))
+            .keep_alive_timeout(Duration::from_millis(limits.ping_timeout_ms))
+            // Without these two, hyper serves reset floods for ever.
+            .max_pending_accept_reset_streams(limits.pending_resets)
+            .max_local_error_reset_streams(limits.local_resets);
+        Self {
+            service,
+            http1,
+            http2,
+            first_byte: Duration::from_millis(config.first_byte_ms),
+            head: Duration::from_millis(config.head_ms),
+            phase,
+        }
+    }
+
+    pub(super) async fn serve(self, stream: std::net::TcpStream, held: Held) {
+        let _held = held;
+        if let Err(error) = self.try_serve(stream).await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn try_serve(self, stream: std::net::TcpStream) -> Result<(), Error> {
+        // Small answers leave at once instead of waiting for more.
+        stream.set_nodelay(true)?;
+        let mut stream = TcpStream::from_std(stream)?;
+        let sniffed = tokio::select! {
+            sniffed = tokio::time::timeout(self.first_byte, sniff(&mut stream)) => sniffed??,
+            // Whatever was sent before the close has arrived by then.
+            () = after(&self.phase.closing, LAST_BYTES) => return Ok(()),
+        };
+        let clock = HeadClock::new();
+        let service = self.service.clone();
+        let leaving = self.phase.leaving.clone();
+        match sniffed.http {
+            Http::One => {
+                let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.head);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let busy = clock.begin_call();
+                    let is_leaving = leaving.is_cancelled();
+                    let answer = service.clone().call(request.map(Body::new));
+                    async move {
+                        let mut response = answer.await?;
+                        if is_leaving && response.version() <= Version::HTTP_11 {
+                            let close = HeaderValue::from_static("close");
+                            response.headers_mut().insert(header::CONNECTION, close);
+                        }
+                        Ok::<_, Infallible>(response.map(|body| busy.until_end_of(body)))
+                    }
+                });
+                let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), service));
+                tokio::select! {
+                    result = connection.as_mut() => return Ok(result?),
+                    () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+                }
+                Ok(connection.await?)
+            }
+            Http::Two => {
+                // Heads of HTTP/2 are bounded by h2 itself.
+                let io = CallerIo::untimed(stream, sniffed.read);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    service.clone().call(request.map(Body::new))
+                });
+                let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
+                tokio::select! {
+                    result = connection.as_mut() => return Ok(result?),
+                    () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+                }
+                Ok(connection.await?)
+            }
+        }
+    }
+}
+
+async fn after(token: &CancellationToken, wait: Duration) {
+    token.cancelled().await;
+    tokio::time::sleep(wait).await;
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("no request came in time")]
+    Silent(#[from] tokio::time::error::Elapsed),
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+}

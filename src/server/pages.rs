@@ -1,0 +1,50 @@
+//! The paths that are the server's own: probes. They win over wildcards of the gateway.
+
+use axum::{
+    Router,
+    body::Body,
+    response::IntoResponse,
+    routing::{MethodRouter, get},
+};
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::Readiness;
+use crate::{
+    gateway::Gateway,
+    protocol::{Protocol, refusal},
+    status::{Cause, Refusal},
+};
+
+/// Every path that is the server's own.
+pub const PAGES: [&str; 3] = ["/livez", "/readyz", "/healthz"];
+
+/// The pages, and the gateway behind them.
+pub fn router(gateway: Gateway, readiness: Readiness) -> Router {
+    let ready = move || {
+        let is_ready = readiness.is_ready();
+        async move { probe(is_ready) }
+    };
+    Router::new()
+        .route("/livez", page(get(|| async { probe(true) })))
+        .route("/readyz", page(get(ready.clone())))
+        .route("/healthz", page(get(ready)))
+        .fallback_service(gateway)
+}
+
+/// A page is read, with GET or HEAD.
+fn page(methods: MethodRouter) -> MethodRouter {
+    methods.fallback(|| async {
+        let allow = HeaderValue::from_static("GET, HEAD");
+        let refusal = Refusal::new(Cause::WrongMethod, "this page is served with GET")
+            .with_header(header::ALLOW, allow);
+        refusal::render(Protocol::Rest, &refusal, None).map(Body::from)
+    })
+}
+
+fn probe(is_well: bool) -> Response<Body> {
+    let (status, text) = match is_well {
+        true => (StatusCode::OK, "ok\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    };
+    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+}
