@@ -14,6 +14,7 @@ mod users {
 
     use prost::Message;
 
+    #[expect(clippy::disallowed_methods, reason = "cargo tells build scripts so")]
     pub(crate) fn generate() -> Result<(), Box<dyn Error>> {
         let out = PathBuf::from(env::var("OUT_DIR")?);
         let mut compiler = protox::Compiler::new(["proto"])?;

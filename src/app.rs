@@ -138,10 +138,8 @@ fn stop_signals() -> Result<mpsc::Receiver<Stop>, Error> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [
-            (SignalKind::terminate(), Stop::Graceful),
-            (SignalKind::interrupt(), Stop::Prompt),
-        ];
+        let kinds =
+            [(SignalKind::terminate(), Stop::Graceful), (SignalKind::interrupt(), Stop::Prompt)];
         for (kind, stop) in kinds {
             let mut signals = signal(kind)?;
             let sender = sender.clone();

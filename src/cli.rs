@@ -101,7 +101,10 @@ mod tests {
         let read = config(&file_flag);
         assert_eq!((read.listen.port(), read.limits.body_limit_bytes), (7, 5));
         assert_eq!(read.limits.json_depth_limit, 100);
-        assert_eq!(config(&[&file_flag[..], &["--listen", "127.0.0.1:8"]].concat()).listen.port(), 8);
+        assert_eq!(
+            config(&[&file_flag[..], &["--listen", "127.0.0.1:8"]].concat()).listen.port(),
+            8
+        );
 
         write("[limits]\nbody_limit = 5\n");
         let arguments = ["transom", "--config", file_flag[1]].map(OsString::from);

@@ -142,7 +142,10 @@ impl Gateway {
         };
         if is_head {
             // The headers are those of GET; a stream is cancelled by dropping its body.
-            *response.body_mut() = ReplyBody::empty();
+            let body = std::mem::replace(response.body_mut(), ReplyBody::empty());
+            if let Some(length) = http_body::Body::size_hint(&body).exact().filter(|n| *n > 0) {
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
         }
         response
     }

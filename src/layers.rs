@@ -19,14 +19,11 @@ pub fn stack(
     router: axum::Router,
     limits: &Limits,
     listener: &Listener,
-) -> impl Service<
-    Request<Body>,
-    Response = Response<Body>,
-    Error = Infallible,
-    Future: Send + 'static,
-> + Clone
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
++ Clone
 + Send
-+ 'static {
++ 'static
++ use<> {
     let head_limits = head_limits::HeadLimits::new(limits, listener);
     ServiceBuilder::new()
         // Before the id is taken over: a caller's own id is kept only if it is fit for a log.

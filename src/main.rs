@@ -48,6 +48,8 @@ fn log_to_stderr(format: LogFormat) {
     if format == LogFormat::Json || (format == LogFormat::Auto && !is_terminal) {
         log.json().flatten_event(true).init();
     } else {
-        log.with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none()).with_target(false).init();
+        log.with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none())
+            .with_target(false)
+            .init();
     }
 }

@@ -4,7 +4,7 @@
 //! and the OpenAPI document all take their numbers from here. Rendering is not done here; see
 //! `protocol::refusal`. Codes follow `google/rpc/code.proto` with its HTTP mapping.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -96,6 +96,9 @@ impl Code {
         )
     }
 }
+
+/// Violations that a refusal tells one by one; its message counts them all.
+const MAX_VIOLATIONS: usize = 32;
 
 /// How a call ended: a code, a text for the caller, and `google.rpc` details.
 #[derive(Clone, Debug, PartialEq)]
@@ -255,20 +258,20 @@ pub struct Refusal {
     pub cause: Cause,
     /// What the caller is told. Its code is the cause's.
     pub status: Status,
-    /// Headers of the answer: `allow`, `retry-after`, the upstream's metadata.
-    pub headers: HeaderMap,
+    /// Boxed, because most refusals have none.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl Refusal {
     /// A refusal for `cause`, told in `message`.
     pub fn new(cause: Cause, message: impl Into<Cow<'static, str>>) -> Self {
         let (_, code, _) = cause.row();
-        Self { cause, status: Status::new(code, message), headers: HeaderMap::new() }
+        Self { cause, status: Status::new(code, message), headers: None }
     }
 
     /// What the upstream itself answered.
     pub fn upstream(status: Status) -> Self {
-        Self { cause: Cause::Upstream(status.code), status, headers: HeaderMap::new() }
+        Self { cause: Cause::Upstream(status.code), status, headers: None }
     }
 
     /// A malformed request with every violation found.
@@ -282,14 +285,28 @@ impl Refusal {
             }
         };
         let mut refusal = Self::new(Cause::Malformed, message);
-        refusal.status.details.push(BadRequest { field_violations: violations }.to_detail());
+        // An answer must not be many times its request.
+        let field_violations = violations.into_iter().take(MAX_VIOLATIONS).collect();
+        refusal.status.details.push(BadRequest { field_violations }.to_detail());
         refusal
     }
 
     /// The same, with a header on the answer.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.get_or_insert_default().insert(name, value);
         self
+    }
+
+    /// The same, with what the upstream said beside its status.
+    pub fn with_metadata(mut self, metadata: HeaderMap) -> Self {
+        self.headers = (!metadata.is_empty()).then(|| Box::new(metadata));
+        self
+    }
+
+    /// Headers of the answer: `allow`, `retry-after`, the upstream's metadata.
+    pub fn headers(&self) -> &HeaderMap {
+        static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+        self.headers.as_deref().unwrap_or(&NONE)
     }
 
     /// The HTTP status for callers that read one.

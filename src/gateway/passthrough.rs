@@ -93,7 +93,10 @@ async fn answer(
     result.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
 }
 
-async fn unary_answer(call: &Call, mut reply: UpstreamReply) -> Result<Response<ReplyBody>, Refusal> {
+async fn unary_answer(
+    call: &Call,
+    mut reply: UpstreamReply,
+) -> Result<Response<ReplyBody>, Refusal> {
     let mut scanner = EnvelopeScanner::new(call.shared.limits.message_limit_bytes);
     let mut pieces = VecDeque::with_capacity(2);
     let trailers = loop {
@@ -122,7 +125,10 @@ async fn unary_answer(call: &Call, mut reply: UpstreamReply) -> Result<Response<
 }
 
 /// Waits for the upstream's head, so that a call refused at once is a refusal.
-async fn stream_answer(call: Call, mut reply: UpstreamReply) -> Result<Response<ReplyBody>, Refusal> {
+async fn stream_answer(
+    call: Call,
+    mut reply: UpstreamReply,
+) -> Result<Response<ReplyBody>, Refusal> {
     let mut guard = StreamGuard::new(&call);
     let first = std::future::poll_fn(|cx| match reply.poll_event(cx) {
         Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
@@ -170,7 +176,7 @@ enum End {
 fn end_frame(protocol: Protocol, end: &CallEnd) -> End {
     let (status, metadata) = match end {
         Ok(metadata) => (&Status::new(Code::Ok, ""), metadata),
-        Err(refusal) => (&refusal.status, &refusal.headers),
+        Err(refusal) => (&refusal.status, refusal.headers()),
     };
     match protocol {
         Protocol::GrpcWeb => End::Frame(grpc_web::trailers_frame(status, metadata)),

@@ -93,7 +93,10 @@ impl UpstreamReply {
     }
 
     /// Reads a reply of one message to its end.
-    pub(super) async fn one_message(&mut self, limit: usize) -> Result<(Bytes, HeaderMap), Refusal> {
+    pub(super) async fn one_message(
+        &mut self,
+        limit: usize,
+    ) -> Result<(Bytes, HeaderMap), Refusal> {
         let mut reader = EnvelopeReader::new(limit);
         let mut message = None;
         loop {
@@ -108,7 +111,7 @@ impl UpstreamReply {
                     };
                 }
             }
-            while let Some(envelope) = reader.next().map_err(too_large)? {
+            while let Some(envelope) = reader.next_envelope().map_err(too_large)? {
                 if message.replace(plain(envelope)?).is_some() {
                     return Err(framing("it answered a unary call with several messages"));
                 }
@@ -121,7 +124,10 @@ impl UpstreamReply {
         Poll::Ready(ReplyEvent::End(end))
     }
 
-    fn read_head(&mut self, response: Response<ResponseBody>) -> Result<ResponseBody, Box<CallEnd>> {
+    fn read_head(
+        &mut self,
+        response: Response<ResponseBody>,
+    ) -> Result<ResponseBody, Box<CallEnd>> {
         let (head, body) = response.into_parts();
         if let Some(status) = grpc::status_from(&head.headers) {
             return Err(Box::new(end_with(status, &head.headers)));
@@ -175,7 +181,5 @@ fn end_with(status: Status, trailers: &HeaderMap) -> CallEnd {
     if status.code == Code::Ok {
         return Ok(metadata);
     }
-    let mut refusal = Refusal::upstream(status);
-    refusal.headers = metadata;
-    Err(refusal)
+    Err(Refusal::upstream(status).with_metadata(metadata))
 }

@@ -123,7 +123,7 @@ impl EventStream {
         self.guard.touch();
         self.reader.push(data);
         let mut any = false;
-        while let Some(envelope) = self.reader.next().map_err(reply::too_large)? {
+        while let Some(envelope) = self.reader.next_envelope().map_err(reply::too_large)? {
             let message = reply::plain(envelope)?;
             let start = self.out.len();
             sse::begin_event(self.event_id(&message).as_deref(), &mut self.out);

@@ -117,11 +117,8 @@ mod tests {
     use super::*;
 
     fn check(build: impl Fn(http::request::Builder) -> http::request::Builder) -> Option<Cause> {
-        let limits = HeadLimits {
-            target_limit_bytes: 10,
-            header_count_limit: 3,
-            header_list_bytes: 150,
-        };
+        let limits =
+            HeadLimits { target_limit_bytes: 10, header_count_limit: 3, header_list_bytes: 150 };
         let request = build(Request::builder().uri("/").header("host", "a")).body(()).unwrap();
         limits.check(&request).err().map(|refusal| refusal.cause)
     }

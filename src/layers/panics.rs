@@ -46,8 +46,16 @@ mod tests {
             panic!("a secret")
         }
         for (content_type, status, body) in [
-            ("application/json", 500, "{\"code\":13,\"message\":\"an internal error occurred\",\"details\":[]}"),
-            ("application/grpc-web", 200, "grpc-status:13\r\ngrpc-message:an internal error occurred\r\n"),
+            (
+                "application/json",
+                500,
+                "{\"code\":13,\"message\":\"an internal error occurred\",\"details\":[]}",
+            ),
+            (
+                "application/grpc-web",
+                200,
+                "grpc-status:13\r\ngrpc-message:an internal error occurred\r\n",
+            ),
         ] {
             let mut request = Request::new(Body::empty());
             request.headers_mut().insert("content-type", content_type.parse().unwrap());

@@ -60,12 +60,12 @@ impl EnvelopeReader {
 
     /// Takes the next chunk. The one before must have been read to its end.
     pub fn push(&mut self, chunk: Bytes) {
-        debug_assert!(self.current.is_empty(), "next() has not answered None yet");
+        debug_assert!(self.current.is_empty(), "next_envelope() has not answered None yet");
         self.current = chunk;
     }
 
     /// The next complete envelope; None when more bytes are needed.
-    pub fn next(&mut self) -> Result<Option<Envelope>, TooLarge> {
+    pub fn next_envelope(&mut self) -> Result<Option<Envelope>, TooLarge> {
         if self.partial.is_empty() && self.current.len() >= HEADER_BYTES {
             let (flags, length) = header(&self.current, self.limit)?;
             if self.current.len() >= HEADER_BYTES + length {
@@ -172,7 +172,7 @@ mod tests {
         let mut envelopes = Vec::new();
         for chunk in chunks {
             reader.push(chunk.clone());
-            while let Some(envelope) = reader.next()? {
+            while let Some(envelope) = reader.next_envelope()? {
                 envelopes.push(envelope);
             }
         }
@@ -210,7 +210,7 @@ mod tests {
         let chunk = frame(0, b"hello");
         let mut reader = EnvelopeReader::new(5);
         reader.push(chunk.clone());
-        let payload = reader.next().unwrap().unwrap().payload;
+        let payload = reader.next_envelope().unwrap().unwrap().payload;
         assert_eq!(payload.as_ptr(), chunk[HEADER_BYTES..].as_ptr());
         assert!(reader.is_empty());
     }
@@ -219,7 +219,7 @@ mod tests {
     fn a_length_over_the_limit_is_refused_from_its_header_alone() {
         let announced = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff]);
         let error = TooLarge { length: u32::MAX, limit: 4 };
-        assert_eq!(read_all(&[announced.clone()], 4), Err(error));
+        assert_eq!(read_all(std::slice::from_ref(&announced), 4), Err(error));
         assert_eq!(EnvelopeScanner::new(4).scan(&announced), Err(error));
         assert!(read_all(&[frame(0, b"four")], 4).is_ok());
     }
@@ -228,7 +228,7 @@ mod tests {
     fn an_end_inside_a_message_shows() {
         let mut reader = EnvelopeReader::new(9);
         reader.push(frame(0, b"hello").slice(..7));
-        assert_eq!(reader.next(), Ok(None));
+        assert_eq!(reader.next_envelope(), Ok(None));
         assert!(!reader.is_empty());
         let mut scanner = EnvelopeScanner::new(9);
         scanner.scan(&frame(0, b"hello")[..7]).unwrap();

@@ -25,7 +25,7 @@ pub fn render(
             (refusal.http_status(), rest::JSON, Bytes::from(json))
         }
         Protocol::GrpcWeb => {
-            let frame = grpc_web::trailers_frame(&refusal.status, &refusal.headers);
+            let frame = grpc_web::trailers_frame(&refusal.status, refusal.headers());
             (rpc_http_status(refusal), grpc_web::CONTENT_TYPE, frame)
         }
         Protocol::Grpc => {
@@ -37,7 +37,7 @@ pub fn render(
     *response.status_mut() = http_status;
     let headers = response.headers_mut();
     if protocol != Protocol::GrpcWeb {
-        headers.extend(refusal.headers.clone());
+        headers.extend(refusal.headers().clone());
     }
     headers.insert(header::CONTENT_TYPE, content_type);
     if protocol == Protocol::Grpc {

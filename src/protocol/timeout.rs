@@ -12,10 +12,12 @@ pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Decimal seconds.
 const SERVER_TIMEOUT: HeaderName = HeaderName::from_static("x-server-timeout");
 
+type Form = fn(&str) -> Option<Duration>;
+
 /// The smallest of the timeouts a request asks for; None where it asks for none.
 pub fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     let mut smallest: Option<Duration> = None;
-    let forms: [(HeaderName, fn(&str) -> Option<Duration>); 2] =
+    let forms: [(HeaderName, Form); 2] =
         [(GRPC_TIMEOUT, parse_grpc), (SERVER_TIMEOUT, parse_seconds)];
     for (name, parse) in forms {
         for value in headers.get_all(&name) {

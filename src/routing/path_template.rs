@@ -165,7 +165,7 @@ impl Parser<'_> {
     fn literal_text(&mut self, in_variable: bool) -> String {
         let rest = &self.template[self.offset..];
         let is_last = !in_variable && !rest.contains('/');
-        self.take_while(|c| !matches!(c, '/' | '{' | '}' | '*') && !(is_last && c == ':'))
+        self.take_while(|c| !matches!(c, '/' | '{' | '}' | '*') && (!is_last || c != ':'))
     }
 
     fn variable(&mut self) -> Result<(), TemplateError> {

@@ -157,9 +157,8 @@ impl HeadTimer {
         }
         if let (Some(began), Poll::Pending) = (self.began, read) {
             let limit = self.limit;
-            let sleep = self
-                .sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(began + limit)));
+            let sleep =
+                self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(began + limit)));
             if sleep.as_mut().poll(cx).is_ready() {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the head took too long"));
             }

@@ -67,14 +67,15 @@ impl Workers {
             let (sender, accepted) = mpsc::unbounded_channel();
             let (drained_sender, drained) = watch::channel(false);
             let (closing, release) = (phase.closing.clone(), release.clone());
-            let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                runtime.block_on(async {
-                    serve(accepted, connections, closing, drained_sender).await;
-                    release.cancelled().await;
-                });
-                // Whatever is still open after a hard stop is dropped here, with the runtime.
-                runtime.shutdown_background();
-            })?;
+            let thread =
+                thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                    runtime.block_on(async {
+                        serve(accepted, connections, closing, drained_sender).await;
+                        release.cancelled().await;
+                    });
+                    // Whatever is still open after a hard stop is dropped here, with the runtime.
+                    runtime.shutdown_background();
+                })?;
             Ok(Worker { sender, open: Arc::default(), drained, thread })
         };
         let workers = (0..count).map(start).collect::<io::Result<_>>()?;

@@ -273,7 +273,10 @@ mod tests {
     async fn a_store_in_trouble_is_told_without_its_secrets() {
         let (service, _) = service(0);
         let status = service.get_user(Request::new(GetUserRequest::default())).await.unwrap_err();
-        assert_eq!((status.code(), status.message()), (Code::Unavailable, "The user store is unavailable"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Unavailable, "The user store is unavailable")
+        );
         let user = CreateUserRequest { email: "a@b".into(), ..Default::default() };
         let status = service.create_user(Request::new(user)).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);

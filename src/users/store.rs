@@ -56,7 +56,8 @@ pub trait Store: Send + Sync + 'static {
     fn insert(&self, user: NewUser) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The user with this id.
-    fn find(&self, id: &str) -> impl Future<Output = Result<Option<UserRecord>, StoreError>> + Send;
+    fn find(&self, id: &str)
+    -> impl Future<Output = Result<Option<UserRecord>, StoreError>> + Send;
 
     /// At most `limit` users in order of id, behind the id `after`.
     fn page(

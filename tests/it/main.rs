@@ -1,1 +1,15 @@
-fn main() {}
+//! Every integration test, in one binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // what a test unwraps, it asserts
+
+mod cases;
+mod grpc_web;
+mod limits;
+#[cfg(all(feature = "cli", feature = "users"))]
+mod process;
+mod server;
+mod streaming;
+mod support;
+mod tidy;
+#[cfg(feature = "users")]
+mod users;

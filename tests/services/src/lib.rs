@@ -12,3 +12,12 @@ pub mod google {
         tonic::include_proto!("google.rpc");
     }
 }
+
+/// Reads a `grpc-status-details-bin` value.
+pub fn rpc_status_of(base64: &str) -> inventory::RpcStatus {
+    use base64::Engine as _;
+    use prost::Message as _;
+    let engine = base64::engine::general_purpose::STANDARD_NO_PAD;
+    let bytes = engine.decode(base64.trim_end_matches('=')).expect("the details are base64");
+    inventory::RpcStatus::decode(bytes.as_slice()).expect("the details are a google.rpc.Status")
+}

@@ -1,0 +1,161 @@
+//! The bundled user service through the gateway: REST, events and gRPC-Web.
+
+use std::time::SystemTime;
+
+use axum::body::Body;
+use http::Request;
+use prost::Message as _;
+use serde_json::{Value, json};
+use transom::{
+    Gateway,
+    users::{self, PasswordHasher, SqliteStore, UserService, UserServiceServer, v1},
+};
+
+use crate::{
+    grpc_web,
+    support::{Answer, request, send},
+};
+
+async fn gateway() -> Gateway {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let users = UserService::new(store, PasswordHasher::new(2), || SystemTime::UNIX_EPOCH);
+    let service = UserServiceServer::new(users);
+    Gateway::builder().service(users::DESCRIPTOR_SET, service).build().unwrap()
+}
+
+async fn post(gateway: &Gateway, body: &Value) -> Answer {
+    let request = request("POST /v1/users").header("content-type", "application/json");
+    send(gateway, request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+async fn get(gateway: &Gateway, target: &str) -> Answer {
+    send(gateway, request(&format!("GET {target}")).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn created_then_read() {
+    let gateway = gateway().await;
+    let user = json!({"email": "ada@example.com", "name": "Ada", "password": "correct horse"});
+    let created = post(&gateway, &user).await;
+    assert_eq!(created.status, 200);
+    let created = created.json();
+    let id = created["id"].as_str().unwrap();
+    assert_eq!(
+        created,
+        json!({
+            "id": id, "email": "ada@example.com", "name": "Ada",
+            "status": "USER_STATUS_ACTIVE", "createdAt": "1970-01-01T00:00:00Z",
+        })
+    );
+    assert_eq!(get(&gateway, &format!("/v1/users/{id}")).await.json(), created);
+}
+
+#[tokio::test]
+async fn errors_are_those_of_the_contract() {
+    let gateway = gateway().await;
+    let unknown = get(&gateway, "/v1/users/a%2Fb").await;
+    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.json(), json!({"code": 5, "message": "User a/b not found", "details": []}));
+
+    for email in ["", "ada"] {
+        let invalid = post(&gateway, &json!({"email": email})).await;
+        assert_eq!(invalid.status, 400);
+        let status = invalid.json();
+        assert_eq!((&status["code"], &status["message"]), (&json!(3), &json!("Invalid email")));
+        assert_eq!(status["details"][0]["@type"], "type.googleapis.com/google.rpc.BadRequest");
+        assert_eq!(status["details"][0]["fieldViolations"][0]["field"], "email");
+    }
+    assert_eq!(post(&gateway, &json!({"email": "a@b"})).await.status, 200);
+    let taken = post(&gateway, &json!({"email": "A@B"})).await;
+    assert_eq!(taken.status, 409);
+    assert_eq!(
+        taken.json(),
+        json!({"code": 6, "message": "Email already registered", "details": []})
+    );
+    for password in ["1234567".to_owned(), "x".repeat(1_025)] {
+        let refused = post(&gateway, &json!({"email": "c@d", "password": password})).await;
+        assert_eq!(refused.json()["message"], "Invalid password");
+    }
+}
+
+/// The data of each unnamed event, and the last id.
+fn events(answer: &Answer) -> (Vec<Value>, String) {
+    let blocks: Vec<_> = answer.text().split("\n\n").collect();
+    let users = blocks.iter().filter(|block| !block.contains("event:")).filter_map(|block| {
+        let data = block.lines().find_map(|line| line.strip_prefix("data: "))?;
+        Some(serde_json::from_str(data).unwrap())
+    });
+    let last = answer.text().lines().rev().find_map(|line| line.strip_prefix("id: "));
+    (users.collect(), last.unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn listed_in_order_and_resumed_behind_an_event() {
+    let gateway = gateway().await;
+    let mut created = Vec::new();
+    for number in 0..7 {
+        created.push(post(&gateway, &json!({"email": format!("{number}@x")})).await.json());
+    }
+    let (listed, last) = events(&get(&gateway, "/v1/users?page_size=2").await);
+    assert_eq!(listed, created);
+    assert_eq!(last, "transom-end");
+
+    let id = created[3]["id"].as_str().unwrap();
+    let (listed, _) = events(&get(&gateway, &format!("/v1/users?page_token={id}")).await);
+    assert_eq!(listed, created[4..]);
+    // A reconnect repeats the URL and says how far it came.
+    let reconnect =
+        request(&format!("GET /v1/users?pageToken={}", created[0]["id"].as_str().unwrap()))
+            .header("last-event-id", id);
+    let answer = send(&gateway, reconnect.body(Body::empty()).unwrap()).await;
+    assert_eq!(events(&answer).0, created[4..]);
+
+    let refused = get(&gateway, "/v1/users?page_size=-1").await;
+    assert_eq!(refused.json()["message"], "Invalid page size");
+}
+
+fn grpc_web_call(method: &str, message: &impl prost::Message) -> Request<Body> {
+    let mut request = grpc_web::call("", grpc_web::frame(message));
+    *request.uri_mut() = format!("/user.v1.UserService/{method}").parse().unwrap();
+    request
+}
+
+#[tokio::test]
+async fn over_grpc_web() {
+    let gateway = gateway().await;
+    let create = v1::CreateUserRequest { email: "a@b".into(), ..Default::default() };
+    let answer = send(&gateway, grpc_web_call("CreateUser", &create)).await;
+    let created = v1::User::decode(grpc_web::parse(&answer.body).0[0].clone()).unwrap();
+
+    let get = v1::GetUserRequest { user_id: created.id.clone() };
+    let answer = send(&gateway, grpc_web_call("GetUser", &get)).await;
+    assert_eq!(v1::User::decode(grpc_web::parse(&answer.body).0[0].clone()).unwrap(), created);
+
+    let answer = send(&gateway, grpc_web_call("ListUsers", &v1::ListUsersRequest::default())).await;
+    let (messages, trailers) = grpc_web::parse(&answer.body);
+    assert_eq!((messages.len(), trailers.as_str()), (1, "grpc-status:0\r\n"));
+
+    let get = v1::GetUserRequest { user_id: "nope".into() };
+    let (_, trailers) = grpc_web::parse(&send(&gateway, grpc_web_call("GetUser", &get)).await.body);
+    assert_eq!(trailers, "grpc-status:5\r\ngrpc-message:User nope not found\r\n");
+}
+
+#[tokio::test]
+async fn what_is_not_implemented_yet_says_so() {
+    let gateway = gateway().await;
+    for method in ["BulkCreateUsers", "UserUpdates"] {
+        let answer = send(&gateway, grpc_web_call(method, &v1::User::default())).await;
+        let (_, trailers) = grpc_web::parse(&answer.body);
+        assert!(trailers.starts_with("grpc-status:12\r\n"), "{trailers}");
+    }
+}
+
+/// What pbjson, the typed side, makes of the same user.
+#[tokio::test]
+async fn the_json_is_what_pbjson_reads() {
+    let gateway = gateway().await;
+    let created = post(&gateway, &json!({"email": "a@b", "name": "é\n"})).await;
+    let user: v1::User = serde_json::from_slice(&created.body).unwrap();
+    assert_eq!((user.name.as_str(), user.status()), ("é\n", v1::UserStatus::Active));
+    assert_eq!(user.created_at.unwrap().seconds, 0);
+}
