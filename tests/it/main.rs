@@ -7,6 +7,8 @@ mod grpc_web;
 mod limits;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
+#[cfg(feature = "cli")]
+mod readme;
 mod server;
 mod streaming;
 mod support;
