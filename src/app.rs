@@ -1,48 +1,59 @@
 //! The composition root: the one place that knows every part, and puts them together.
 
-use std::{io, net::SocketAddr, time::SystemTime};
+use std::{io, net::SocketAddr};
 
 use tokio::sync::mpsc;
 
 use crate::{
-    Gateway,
     config::{Config, Database},
-    layers, schema,
-    server::{self, Hooks, Readiness, Stop},
-    users::{self, PasswordHasher, SqliteStore, StoreError, UserService, UserServiceServer},
+    schema,
+    server::{self, Stop},
+    upstream::{RemoteError, reflection::ReflectionError},
+    users::StoreError,
 };
 
 mod banner;
+mod rpc_services;
+mod schema_source;
+mod serve;
+mod user_service;
+mod users;
+
+pub use serve::serve;
+pub use user_service::user_service;
 
 /// Why the process cannot go on. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // each says itself
 pub enum Error {
-    /// The configuration is refused.
     #[error(
         "{0} is not a loopback address and callers are not authenticated: listen on 127.0.0.1, \
          or say --allow-unauthenticated"
     )]
     Exposed(SocketAddr),
-    /// The schema cannot be served.
-    #[error("the schema cannot be served:\n{0}")]
+    #[error(
+        "the schema cannot be served:\n{0}\nIf the fault is not yours to mend, name the services \
+         to serve with --services"
+    )]
     Schema(#[from] schema::Problems),
-    /// A route stands where one of the server's own pages is.
     #[error("the route {0} is a page of the server's own")]
     PageTaken(&'static str),
-    /// The store cannot be used.
+    #[error("{0}")]
+    Remote(#[from] RemoteError),
+    #[error("{0}")]
+    SchemaFile(String),
+    #[error("{url}: {error}. Say where its schema is: --descriptor-set FILE or --proto DIR")]
+    Reflection { url: String, error: ReflectionError },
     #[error("cannot open the user store {0}: {1}")]
     Store(Database, #[source] StoreError),
-    /// Somebody else listens there.
     #[error(
         "cannot listen on {0}: address in use. Is Transom running there already? Choose another \
          address with --listen {next}",
         next = next_port(*.0)
     )]
     AddressInUse(SocketAddr),
-    /// The socket cannot be had.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, #[source] io::Error),
-    /// The runtime failed.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -51,71 +62,32 @@ impl Error {
     /// What the process exits with: 78 for a configuration that cannot work, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Exposed(_) | Self::Schema(_) | Self::PageTaken(_) => 78,
-            _ => 1,
+            Self::Store(..) | Self::AddressInUse(_) | Self::Listen(..) | Self::Io(_) => 1,
+            _ => 78,
         }
     }
 }
 
-/// Runs `transom serve` until it is told to stop; `announce` is given the banner.
-pub fn serve(config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
-    // This thread only accepts; the workers have runtimes of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(config, announce))
+/// Runs `work` on this thread, which only accepts: the workers have runtimes of their own.
+fn on_main_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
-    if !config.listen.ip().is_loopback() && !config.allow_unauthenticated {
-        return Err(Error::Exposed(config.listen));
+/// Takes the address first of all: a second start must not touch the store of the first.
+/// Completes the configuration with what was found out.
+fn listen(config: &mut Config) -> Result<std::net::TcpListener, Error> {
+    let address = config.listen;
+    if !address.ip().is_loopback() && !config.allow_unauthenticated {
+        return Err(Error::Exposed(address));
     }
-    // First of all: a second start must not touch the store of the first.
-    let listener = listen(&config)?;
+    let listener =
+        server::bind(address, config.listener.backlog).map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => Error::AddressInUse(address),
+            _ => Error::Listen(address, error),
+        })?;
     config.listen = listener.local_addr()?;
     config.listener.max_connections = config.listener.max_connections.min(affordable_connections());
-
-    let store = open_store(&config.database).await?;
-    let hasher = PasswordHasher::new(std::thread::available_parallelism().map_or(1, Into::into));
-    #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
-    let users = UserService::new(store.clone(), hasher, SystemTime::now);
-    let gateway = Gateway::builder()
-        .service(users::DESCRIPTOR_SET, UserServiceServer::new(users))
-        .limits(config.limits.clone())
-        .deadlines(config.deadlines.clone())
-        .build()?;
-    if let Some(page) = server::PAGES.into_iter().find(|page| gateway.has_route_at(page)) {
-        return Err(Error::PageTaken(page));
-    }
-
-    let stops = stop_signals()?;
-    let readiness = Readiness::new();
-    let router = server::router(gateway.clone(), readiness.clone());
-    let service = layers::stack(router, &config.limits, &config.listener);
-    announce(&banner::text(&config, &gateway));
-    tracing::info!(address = %config.listen, "listening");
-    let hooks = Hooks {
-        readiness,
-        end_streams: Box::new(move || gateway.end_streams()),
-        before_workers_stop: async { store.close().await },
-    };
-    server::run(listener, &config.listener, &config.drain, service, stops, hooks).await?;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-fn listen(config: &Config) -> Result<std::net::TcpListener, Error> {
-    let address = config.listen;
-    server::bind(address, config.listener.backlog).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => Error::AddressInUse(address),
-        _ => Error::Listen(address, error),
-    })
-}
-
-async fn open_store(database: &Database) -> Result<SqliteStore, Error> {
-    match database {
-        Database::SqliteFile(file) => SqliteStore::open(file).await,
-        Database::SqliteMemory => SqliteStore::in_memory().await,
-    }
-    .map_err(|error| Error::Store(database.clone(), error))
+    Ok(listener)
 }
 
 /// How many connections the limit of open files allows, after raising it as far as it goes: a

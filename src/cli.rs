@@ -6,15 +6,19 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 
+mod common;
 mod serve;
+mod user_service;
 mod version;
 
-pub use serve::LogFormat;
+pub use common::LogFormat;
 
 /// What the command line asks for.
 pub enum Action {
     /// Run the gateway.
     Serve(Box<Config>, LogFormat),
+    /// Run the bundled service alone.
+    UserService(Box<Config>, LogFormat),
     /// Print this and exit.
     Print(String),
 }
@@ -33,6 +37,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
     match cli.command {
         Some(Command::Version) => Ok(Action::Print(version::text())),
         Some(Command::Serve(serve)) => serve.action(),
+        Some(Command::UserService(service)) => service.action(),
         None => cli.serve.action(),
     }
 }
@@ -53,14 +58,16 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  transom                                      the bundled user service on http://127.0.0.1:8080
-  transom serve --listen 127.0.0.1:9000 --database sqlite::memory:";
+  transom                                           the bundled user service on http://127.0.0.1:8080
+  transom serve --upstream http://127.0.0.1:50051   a gRPC service, known by server reflection";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the gateway (what `transom` alone does).
+    /// Run the gateway (what `transom` alone does)
     Serve(serve::Serve),
-    /// Print the version.
+    /// Run the bundled user service alone, for gRPC callers
+    UserService(user_service::UserService),
+    /// Print the version
     Version,
 }
 

@@ -10,12 +10,14 @@ mod deadlines;
 mod drain;
 mod limits;
 mod listener;
+mod upstream;
 
 pub use database::Database;
 pub use deadlines::Deadlines;
 pub use drain::Drain;
 pub use limits::Limits;
 pub use listener::{Http2, Listener};
+pub use upstream::Upstream;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Config {
     /// The store of the bundled user service: `sqlite:FILE` or `sqlite::memory:`. Default:
     /// `sqlite:transom.db`.
     pub database: Database,
+    /// Remote services. Default: none, the bundled service is served.
+    pub upstreams: Vec<Upstream>,
     /// Sizes and counts.
     pub limits: Limits,
     /// How long a call may take.
@@ -45,6 +49,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             allow_unauthenticated: false,
             database: Database::default(),
+            upstreams: Vec::new(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: Listener::default(),

@@ -15,6 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, header, request};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -38,6 +39,7 @@ use crate::{
     config::{Deadlines, Limits},
     protocol::{Protocol, metadata, refusal, sse, timeout},
     routing::{Found, MethodId, Route, RouteTable},
+    schema::Problems,
     status::{Cause, Refusal},
     transcoding::Transcoder,
     upstream::{BoxError, Upstream},
@@ -80,6 +82,8 @@ struct Table {
     routes: RouteTable,
     /// By schema.
     served: Vec<Served>,
+    /// Whether more services are still to come.
+    is_pending: bool,
 }
 
 struct Served {
@@ -103,6 +107,19 @@ impl Gateway {
     /// Ends every open stream with UNAVAILABLE, now; new ones end at once.
     pub fn end_streams(&self) {
         self.shared.drain.cancel();
+    }
+
+    /// Serves what `builder` describes from now on; calls in flight end as they began. Its limits
+    /// are not taken over. On a problem everything stays as it is.
+    pub fn replace(&self, builder: GatewayBuilder) -> Result<(), Problems> {
+        self.shared.table.store(Arc::new(builder.table()?));
+        Ok(())
+    }
+
+    /// The descriptor sets of everything that is served.
+    pub fn descriptor_sets(&self) -> Vec<Bytes> {
+        let table = self.shared.table.load();
+        table.routes.schemas().iter().map(|schema| schema.descriptor_set().clone()).collect()
     }
 
     /// The full names of the services that are served.
@@ -160,7 +177,7 @@ impl Gateway {
         let path = head.uri.path();
         if protocol != Protocol::Rest {
             let Some(method) = table.routes.find_rpc(path) else {
-                return Err(Refusal::new(Cause::UnknownRpc, format!("no method {path}")));
+                return Err(table.unknown(Cause::UnknownRpc, format!("no method {path}")));
             };
             if head.method != Verb::POST {
                 return Err(wrong_method(["POST".to_owned()].into_iter(), &head.method));
@@ -175,7 +192,7 @@ impl Gateway {
             Ok(Found::OtherMethods(_)) if head.method == Verb::OPTIONS => Ok(None),
             Ok(Found::OtherMethods(allow)) => Err(wrong_method(allow.into_iter(), &head.method)),
             Ok(Found::Nothing) => {
-                Err(Refusal::new(Cause::UnknownPath, format!("no route for {path}")))
+                Err(table.unknown(Cause::UnknownPath, format!("no route for {path}")))
             }
             Err(error) => Err(Refusal::new(Cause::Malformed, format!("malformed path: {error}"))),
         }
@@ -283,6 +300,14 @@ where
 }
 
 impl Table {
+    /// What is not known may still come.
+    fn unknown(&self, cause: Cause, message: String) -> Refusal {
+        match self.is_pending {
+            true => Refusal::new(Cause::Overload, "the upstream has not told its services yet"),
+            false => Refusal::new(cause, message),
+        }
+    }
+
     fn route(&self, number: usize) -> &Route {
         &self.routes.routes()[number]
     }

@@ -14,7 +14,7 @@
 //!       ▼
 //!  gRPC over HTTP: length-prefixed messages, metadata, grpc-timeout
 //!       ▼
-//!  upstream    a tower service: a tonic service in this process
+//!  upstream    a tower service: a tonic service in this process, or HTTP/2 connections
 //! ```
 //!
 //! Everything is derived at run time from protobuf descriptors and their `google.api.http`

@@ -17,10 +17,11 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Action::Serve(config, log_format)) => {
             log_to_stderr(log_format);
-            match app::serve(*config, print) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fail(&error.to_string(), error.exit_code()),
-            }
+            end(app::serve(*config, print))
+        }
+        Ok(Action::UserService(config, log_format)) => {
+            log_to_stderr(log_format);
+            end(app::user_service(*config, print))
         }
         Ok(Action::Print(text)) => {
             print(&text);
@@ -28,6 +29,13 @@ fn main() -> ExitCode {
         }
         Err(cli::Error::Config(error)) => fail(&error, 78),
         Err(cli::Error::Usage(error)) => error.exit(),
+    }
+}
+
+fn end(result: Result<(), app::Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), error.exit_code()),
     }
 }
 

@@ -17,7 +17,7 @@ mod http_rule;
 mod problem;
 mod types;
 
-pub use builtin::{BUILTIN_FILES, details_descriptor_set};
+pub use builtin::{BUILTIN_FILES, builtin_file, compile_protos, details_descriptor_set};
 pub use catalog::{Idempotency, Method, Service, SseResume};
 pub use field_path::FieldPath;
 pub use http_rule::{BodyRule, HttpBinding, HttpMethod};
@@ -52,6 +52,25 @@ impl Schema {
     /// The services that can be exposed, in order of declaration.
     pub fn services(&self) -> &[Service] {
         &self.services
+    }
+
+    /// Leaves only the services with these full names; none leaves all.
+    pub fn expose(&mut self, names: &[String]) -> Result<(), Problems> {
+        let unknown = |name: &&String| self.services.iter().all(|service| service.name != **name);
+        let problems: Vec<_> = names
+            .iter()
+            .filter(unknown)
+            .map(|name| {
+                let known: Vec<_> = self.services.iter().map(|s| s.name.as_str()).collect();
+                let known = known.join(", ");
+                Problem::nowhere(format!("no service is called `{name}`; there are {known}"))
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        self.services.retain(|service| names.is_empty() || names.contains(&service.name));
+        Ok(())
     }
 
     /// The type at `index`.
@@ -386,6 +405,5 @@ fn lower_camel_case(name: &str) -> String {
 /// Compiles one proto source, with the built-in files to import from.
 #[cfg(test)]
 pub(crate) fn compile_for_tests(name: &str, source: &str) -> Result<Schema, Problems> {
-    let bytes = builtin::compile_sources(&[(name, source)]).expect("the source compiles");
-    Schema::from_descriptor_set(bytes)
+    Schema::from_descriptor_set(compile_protos(&[(name.to_owned(), source.to_owned())])?)
 }

@@ -8,10 +8,7 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 mod caller_io;
 mod connection;
 mod pages;
+mod readiness;
 mod worker;
 
 pub use connection::CallService;
 pub use pages::{PAGES, router};
+pub use readiness::{Hold, Readiness};
 
 use crate::config::{Drain, Listener};
 use worker::Workers;
@@ -36,27 +35,6 @@ pub enum Stop {
     Graceful,
     /// Somebody waits at the terminal (Ctrl-C): end streams at once.
     Prompt,
-}
-
-/// Whether new work is welcome; `/readyz` tells it.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// Not ready, until told otherwise.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Says whether new work is welcome.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
-    }
-
-    /// Whether new work is welcome.
-    pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 /// Binds the listening socket. It does not share its port: a second process is told so.

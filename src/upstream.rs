@@ -1,44 +1,46 @@
 //! Upstreams: whatever answers gRPC over HTTP.
 //!
 //! An upstream is a tower service from gRPC requests to gRPC responses: length-prefixed messages
-//! in the body, metadata in headers, the status in trailers. A tonic server is one as it is.
+//! in the body, metadata in headers, the status in trailers. A tonic server is one as it is; a
+//! service behind a socket is another.
 
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Request, Response};
 use tower::Service;
 
 mod body;
-mod in_process;
+mod error;
+pub mod reflection;
+mod remote;
+mod service;
 
-pub use body::RequestBody;
-pub use in_process::InProcess;
+pub use body::{RequestBody, ResponseBody};
+pub use error::UpstreamError;
+pub use remote::{Remote, RemoteError};
+pub use service::ErasedService;
 
-/// The body of an upstream's answer.
-pub type ResponseBody = tonic::body::Body;
+use crate::config;
 
 /// Any error of a tower service or a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An upstream could not be asked, or its answer broke off before the head.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UpstreamError(#[source] pub BoxError);
-
 /// What answers the calls of one schema.
 #[derive(Clone)]
 pub enum Upstream {
-    /// A service in this process: no socket.
-    InProcess(InProcess),
+    /// A tower service: a tonic server in this process, or any other.
+    Service(ErasedService),
+    /// A service behind HTTP/2 connections.
+    Remote(Remote),
 }
 
 impl Upstream {
-    /// A service in this process: a generated tonic server, tonic's `Routes`, or any other.
-    pub fn in_process<S, B>(service: S) -> Self
+    /// A tower service: a generated tonic server, tonic's `Routes`, a tonic `Channel`.
+    pub fn service<S, B>(service: S) -> Self
     where
         S: Service<Request<tonic::body::Body>, Response = Response<B>> + Clone + Send + Sync,
         S: 'static,
@@ -47,14 +49,21 @@ impl Upstream {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self::InProcess(InProcess::new(service))
+        Self::Service(ErasedService::new(service))
+    }
+
+    /// A service at `http://HOST:PORT` or `https://HOST:PORT`. Nothing is connected before the
+    /// first call.
+    pub fn remote(options: &config::Upstream) -> Result<Self, RemoteError> {
+        Remote::new(options).map(Self::Remote)
     }
 }
 
 impl std::fmt::Debug for Upstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::InProcess(_) => f.write_str("InProcess"),
+            Self::Service(_) => f.write_str("Service"),
+            Self::Remote(remote) => f.debug_tuple("Remote").field(&remote.address()).finish(),
         }
     }
 }
@@ -70,24 +79,20 @@ impl Service<Request<RequestBody>> for Upstream {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> UpstreamFuture {
-        match self {
-            Self::InProcess(service) => UpstreamFuture::InProcess(service.call(request)),
-        }
+        UpstreamFuture(match self {
+            Self::Service(service) => service.call(request),
+            Self::Remote(remote) => remote.call(request),
+        })
     }
 }
 
 /// An answer on its way. Dropping it cancels the call.
-pub enum UpstreamFuture {
-    /// From a service in this process.
-    InProcess(in_process::InProcessFuture),
-}
+pub struct UpstreamFuture(service::CallFuture);
 
 impl Future for UpstreamFuture {
     type Output = Result<Response<ResponseBody>, UpstreamError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::InProcess(future) => Poll::Ready(ready!(future.as_mut().poll(cx))),
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
     }
 }

@@ -2,25 +2,56 @@
 
 use crate::{Gateway, config::Config};
 
-pub(super) fn text(config: &Config, gateway: &Gateway) -> String {
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
     let url = format!("http://{}", config.listen);
-    let services = gateway.services().join(", ");
     let routes = gateway.route_count();
-    let version = env!("CARGO_PKG_VERSION");
-    let database = &config.database;
-    let auth = if config.listen.ip().is_loopback() {
+    let services = match gateway.services() {
+        services if services.is_empty() => "nothing yet: the upstream cannot be reached".to_owned(),
+        services => format!("{} ({routes} routes)", services.join(", ")),
+    };
+    let behind = match config.upstreams.as_slice() {
+        [] => format!("in process, users in {}", config.database),
+        remotes => remotes.iter().map(|r| r.url.as_str()).collect::<Vec<_>>().join(", "),
+    };
+    let try_it = match config.upstreams.is_empty() {
+        true => format!(
+            "curl {url}/v1/users -H 'content-type: application/json' \
+             -d '{{\"email\":\"ada@example.com\",\"name\":\"Ada\"}}'"
+        ),
+        false => format!("curl {url}/readyz"),
+    };
+    format!(
+        "Transom {VERSION} listens on {url}\n\
+         \x20 serves  {services}\n\
+         \x20 from    {behind}\n\
+         \x20 speaks  REST/JSON, server-sent events, gRPC-Web, gRPC\n\
+         \x20 health  {url}/livez  {url}/readyz\n\
+         \x20 auth    {}\n\
+         \x20 try     {try_it}\n",
+        auth(config)
+    )
+}
+
+pub(super) fn user_service(config: &Config) -> String {
+    let address = config.listen;
+    format!(
+        "Transom {VERSION} user service listens on http://{address}\n\
+         \x20 serves  user.v1.UserService, grpc.health.v1.Health, server reflection\n\
+         \x20 from    users in {}\n\
+         \x20 speaks  gRPC\n\
+         \x20 auth    {}\n\
+         \x20 try     transom serve --upstream http://{address}\n",
+        config.database,
+        auth(config)
+    )
+}
+
+fn auth(config: &Config) -> &'static str {
+    if config.listen.ip().is_loopback() {
         "off: every program on this machine may call everything"
     } else {
         "OFF: everyone who reaches this address may call everything"
-    };
-    format!(
-        "Transom {version} listens on {url}\n\
-         \x20 serves  {services}, in process, on {routes} routes\n\
-         \x20 speaks  REST/JSON, server-sent events, gRPC-Web, gRPC\n\
-         \x20 store   {database}\n\
-         \x20 health  {url}/livez  {url}/readyz\n\
-         \x20 auth    {auth}\n\
-         \x20 try     curl {url}/v1/users -H 'content-type: application/json' \
-         -d '{{\"email\":\"ada@example.com\",\"name\":\"Ada\"}}'\n"
-    )
+    }
 }

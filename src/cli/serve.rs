@@ -1,66 +1,55 @@
 //! `transom serve`: where its configuration comes from.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{Action, Error};
-use crate::config::{Config, Database};
+use super::{Action, Error, common::Common};
+use crate::config::Upstream;
 
 #[derive(Args)]
 pub(super) struct Serve {
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS", env = "TRANSOM_LISTEN")]
-    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    common: Common,
 
-    /// The user service's store: sqlite:FILE or sqlite::memory: [default: sqlite:transom.db]
-    #[arg(long, value_name = "STORE", env = "TRANSOM_DATABASE")]
-    database: Option<Database>,
+    /// A gRPC service to put on the web, instead of the bundled one; may be given again
+    #[arg(long, value_name = "URL", env = "TRANSOM_UPSTREAM", value_delimiter = ',')]
+    upstream: Vec<String>,
 
-    /// Listen on an address that is not loopback although callers are not authenticated
-    #[arg(long, env = "TRANSOM_ALLOW_UNAUTHENTICATED")]
-    allow_unauthenticated: bool,
+    /// The upstream's FileDescriptorSet, imports included [default: asked by server reflection]
+    #[arg(long, value_name = "FILE", requires = "upstream", conflicts_with = "proto")]
+    #[arg(env = "TRANSOM_DESCRIPTOR_SET")]
+    descriptor_set: Option<PathBuf>,
 
-    /// A TOML file with further configuration
-    #[arg(long, value_name = "FILE", env = "TRANSOM_CONFIG")]
-    config: Option<PathBuf>,
+    /// A directory of the upstream's .proto files
+    #[arg(long, value_name = "DIR", requires = "upstream", env = "TRANSOM_PROTO")]
+    proto: Option<PathBuf>,
 
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t, env = "TRANSOM_LOG_FORMAT")]
-    log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON otherwise.
-    #[default]
-    Auto,
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    /// The full names of the services to expose [default: all]
+    #[arg(long, value_name = "NAMES", requires = "upstream", value_delimiter = ',')]
+    #[arg(env = "TRANSOM_SERVICES")]
+    services: Vec<String>,
 }
 
 impl Serve {
     pub(super) fn action(self) -> Result<Action, Error> {
-        let mut config = match &self.config {
-            None => Config::default(),
-            Some(file) => {
-                let refuse = |error: &dyn std::fmt::Display| {
-                    Error::Config(format!("the configuration {}: {error}", file.display()))
-                };
-                let text = std::fs::read_to_string(file).map_err(|error| refuse(&error))?;
-                toml::from_str(&text).map_err(|error| refuse(&error))?
+        let mut config = self.common.config()?;
+        if !self.upstream.is_empty() {
+            let of_one = self.descriptor_set.is_some() || self.proto.is_some();
+            if of_one && self.upstream.len() > 1 {
+                let message = "--descriptor-set and --proto are of one upstream: describe several \
+                               in a configuration file, as [[upstreams]]";
+                return Err(Error::Config(message.to_owned()));
             }
-        };
-        if let Some(listen) = self.listen {
-            config.listen = listen;
+            let upstream = |url: String| Upstream {
+                url,
+                descriptor_set: self.descriptor_set.clone(),
+                proto: self.proto.clone(),
+                services: self.services.clone(),
+                ..Upstream::default()
+            };
+            config.upstreams = self.upstream.into_iter().map(upstream).collect();
         }
-        if let Some(database) = self.database {
-            config.database = database;
-        }
-        config.allow_unauthenticated |= self.allow_unauthenticated;
-        Ok(Action::Serve(Box::new(config), self.log_format))
+        Ok(Action::Serve(Box::new(config), self.common.log_format))
     }
 }

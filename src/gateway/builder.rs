@@ -17,16 +17,23 @@ use crate::{
     upstream::{BoxError, Upstream},
 };
 
+struct Described {
+    descriptor_set: Bytes,
+    upstream: Upstream,
+    services: Vec<String>,
+}
+
 /// Collects services and limits; made by [`Gateway::builder`].
 #[derive(Default)]
 pub struct GatewayBuilder {
-    upstreams: Vec<(Bytes, Upstream)>,
+    upstreams: Vec<Described>,
+    is_pending: bool,
     limits: Limits,
     deadlines: Deadlines,
 }
 
 impl GatewayBuilder {
-    /// Adds a service in this process, with the `FileDescriptorSet` that describes it, imports
+    /// Adds a tower service (a tonic server in this process, a `Channel`), with the `FileDescriptorSet` that describes it, imports
     /// included. Keep the set as bytes: typed descriptors lose `google.api.http`.
     pub fn service<S, B>(self, descriptor_set: impl Into<Bytes>, service: S) -> Self
     where
@@ -37,12 +44,28 @@ impl GatewayBuilder {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.upstream(descriptor_set, Upstream::in_process(service))
+        self.upstream(descriptor_set, Upstream::service(service))
     }
 
     /// Adds an upstream that serves every service of a `FileDescriptorSet`.
     pub fn upstream(mut self, descriptor_set: impl Into<Bytes>, upstream: Upstream) -> Self {
-        self.upstreams.push((descriptor_set.into(), upstream));
+        let descriptor_set = descriptor_set.into();
+        self.upstreams.push(Described { descriptor_set, upstream, services: Vec::new() });
+        self
+    }
+
+    /// Limits the upstream that was added last to these services, by full name. None are all.
+    pub fn expose(mut self, services: &[String]) -> Self {
+        if let Some(last) = self.upstreams.last_mut() {
+            last.services = services.to_vec();
+        }
+        self
+    }
+
+    /// Says that further services will come, by [`Gateway::replace`]: until then, what is not
+    /// known is UNAVAILABLE instead of not found.
+    pub fn pending(mut self, is_pending: bool) -> Self {
+        self.is_pending = is_pending;
         self
     }
 
@@ -60,12 +83,24 @@ impl GatewayBuilder {
 
     /// Builds all routes, or tells every problem of the schemas.
     pub fn build(self) -> Result<Gateway, Problems> {
+        let shared = Shared {
+            limits: self.limits.clone(),
+            deadlines: self.deadlines.clone(),
+            drain: CancellationToken::new(),
+            table: ArcSwap::from_pointee(self.table()?),
+        };
+        Ok(Gateway { shared: Arc::new(shared) })
+    }
+
+    pub(super) fn table(self) -> Result<Table, Problems> {
         let mut problems = Vec::new();
         let mut served = Vec::with_capacity(self.upstreams.len());
         let mut schemas = Vec::with_capacity(self.upstreams.len());
-        for (descriptor_set, upstream) in self.upstreams {
-            let transcoder = Schema::from_descriptor_set(descriptor_set)
-                .and_then(|schema| Transcoder::new(Arc::new(schema)));
+        for Described { descriptor_set, upstream, services } in self.upstreams {
+            let transcoder = Schema::from_descriptor_set(descriptor_set).and_then(|mut schema| {
+                schema.expose(&services)?;
+                Transcoder::new(Arc::new(schema))
+            });
             match transcoder {
                 Ok(transcoder) => {
                     schemas.push(Arc::clone(transcoder.schema()));
@@ -78,12 +113,6 @@ impl GatewayBuilder {
             return Err(Problems(problems));
         }
         let routes = RouteTable::build(schemas)?;
-        let shared = Shared {
-            table: ArcSwap::from_pointee(Table { routes, served }),
-            limits: self.limits,
-            deadlines: self.deadlines,
-            drain: CancellationToken::new(),
-        };
-        Ok(Gateway { shared: Arc::new(shared) })
+        Ok(Table { routes, served, is_pending: self.is_pending })
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         grpc, metadata,
     },
     status::{Cause, Code, Refusal, Status},
-    upstream::{ResponseBody, UpstreamFuture},
+    upstream::{ResponseBody, UpstreamError, UpstreamFuture},
 };
 
 /// How a call ended: with the upstream's trailing metadata, or not as asked.
@@ -65,11 +65,7 @@ impl UpstreamReply {
                         Ok(body) => self.state = State::Reading(body),
                         Err(end) => return self.end(*end),
                     },
-                    Err(error) => {
-                        tracing::warn!(%error, "the upstream could not be asked");
-                        let status = Status::new(Code::Unavailable, "the upstream is unavailable");
-                        return self.end(Err(Refusal::upstream(status)));
-                    }
+                    Err(error) => return self.end(Err(broken(error))),
                 },
                 State::Reading(body) => match ready!(Pin::new(body).poll_frame(cx)) {
                     Some(Ok(frame)) => match frame.into_data() {
@@ -81,11 +77,7 @@ impl UpstreamReply {
                         }
                     },
                     None => return self.end(end_of(&HeaderMap::new())),
-                    Some(Err(error)) => {
-                        let code = Code::from_number(error.code() as i64);
-                        let status = Status::new(code, error.message().to_owned());
-                        return self.end(Err(Refusal::upstream(status)));
-                    }
+                    Some(Err(error)) => return self.end(Err(broken(error))),
                 },
                 State::Ended => return Poll::Ready(ReplyEvent::End(end_of(&HeaderMap::new()))),
             }
@@ -145,6 +137,10 @@ impl UpstreamReply {
         self.metadata = Some(metadata::to_caller(&head.headers));
         Ok(body)
     }
+}
+
+fn broken(error: UpstreamError) -> Refusal {
+    Refusal::upstream(Status::new(error.code, error.message))
 }
 
 /// The bytes of a message that must not be compressed: nobody asked for that.

@@ -3,10 +3,13 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use prost::Message;
 use protox::{
     Compiler,
     file::{ChainFileResolver, File, FileResolver, GoogleFileResolver},
 };
+
+use super::problem::{Position, Problem, Problems};
 
 /// Import path and source of each proto that is built in, beside `google/protobuf/*`.
 pub const BUILTIN_FILES: [(&str, &str); 5] = [
@@ -27,11 +30,40 @@ pub fn details_descriptor_set() -> Bytes {
     SET.clone()
 }
 
-/// Compiles `sources` and what they import from the built-in files.
-#[cfg(test)]
-pub(super) fn compile_sources(sources: &[(&str, &str)]) -> Result<Bytes, protox::Error> {
+/// The `FileDescriptorProto` of a file that everybody has: `google/protobuf/*`, `google/api/*`.
+pub fn builtin_file(name: &str) -> Option<Bytes> {
+    let set = compile(&[], &[name]).ok()?;
+    let files = RawFileSet::decode(set).ok()?.file;
+    files.into_iter().find(|file| FileName::decode(file.clone()).is_ok_and(|f| f.name == name))
+}
+
+/// The `FileDescriptorSet` of `.proto` sources, each with the path that others import it by.
+/// What they import must be among them or built in. Errors say file, line and column.
+pub fn compile_protos(sources: &[(String, String)]) -> Result<Bytes, Problems> {
+    let sources: Vec<_> = sources.iter().map(|(n, s)| (n.as_str(), s.as_str())).collect();
     let names: Vec<_> = sources.iter().map(|(name, _)| *name).collect();
-    compile(sources, &names)
+    compile(&sources, &names).map_err(|error| {
+        let mut problem = Problem::nowhere(error.to_string());
+        if error.to_string().contains("edition") {
+            problem.message.push_str(": compile it with protoc, and use --descriptor-set");
+        }
+        problem.position =
+            error.file().map(|file| Position { file: file.to_owned(), line_column: None });
+        Problems(vec![problem])
+    })
+}
+
+/// A `FileDescriptorSet` whose files stay encoded.
+#[derive(Clone, PartialEq, Message)]
+struct RawFileSet {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    file: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FileName {
+    #[prost(string, tag = "1")]
+    name: String,
 }
 
 fn compile(sources: &[(&str, &str)], names: &[&str]) -> Result<Bytes, protox::Error> {
@@ -59,6 +91,27 @@ impl FileResolver for InMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_builtin_file_is_found_by_its_name() {
+        for name in ["google/protobuf/empty.proto", "google/api/annotations.proto"] {
+            let file = builtin_file(name).unwrap();
+            assert_eq!(FileName::decode(file).unwrap().name, name);
+        }
+        assert!(builtin_file("nope.proto").is_none());
+    }
+
+    #[test]
+    fn a_source_that_does_not_compile_says_where() {
+        let compile = |source: &str| {
+            let sources = [("a.proto".to_owned(), source.to_owned())];
+            compile_protos(&sources).unwrap_err().to_string()
+        };
+        let unknown = compile("syntax = \"proto3\";\nmessage M { Nope x = 1; }");
+        assert!(unknown.starts_with("a.proto") && unknown.contains("Nope"), "{unknown}");
+        let edition = compile("edition = \"2023\";\nmessage M {}");
+        assert!(edition.contains("--descriptor-set"), "{edition}");
+    }
 
     #[test]
     fn every_builtin_file_compiles() {

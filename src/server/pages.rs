@@ -10,7 +10,6 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::Readiness;
 use crate::{
-    gateway::Gateway,
     protocol::{Protocol, refusal},
     status::{Cause, Refusal},
 };
@@ -18,17 +17,16 @@ use crate::{
 /// Every path that is the server's own.
 pub const PAGES: [&str; 3] = ["/livez", "/readyz", "/healthz"];
 
-/// The pages, and the gateway behind them.
-pub fn router(gateway: Gateway, readiness: Readiness) -> Router {
+/// The pages, in front of `behind`, whose fallback is the gateway.
+pub fn router(behind: Router, readiness: Readiness) -> Router {
     let ready = move || {
         let is_ready = readiness.is_ready();
         async move { probe(is_ready) }
     };
-    Router::new()
+    behind
         .route("/livez", page(get(|| async { probe(true) })))
         .route("/readyz", page(get(ready.clone())))
         .route("/healthz", page(get(ready)))
-        .fallback_service(gateway)
 }
 
 /// A page is read, with GET or HEAD.

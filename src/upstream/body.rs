@@ -1,14 +1,14 @@
-//! The body of a request to an upstream.
+//! The bodies of a call to an upstream.
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::BoxError;
+use super::{BoxError, UpstreamError};
 
 /// The messages of a call, framed.
 pub enum RequestBody {
@@ -47,5 +47,30 @@ impl Body for RequestBody {
             // The bytes are counted as they pass; what was announced binds nobody.
             Self::Stream(_) => SizeHint::default(),
         }
+    }
+}
+
+/// The messages of an answer, framed, and its trailers.
+pub enum ResponseBody {
+    /// From a service in this process.
+    Service(tonic::body::Body),
+    /// From a connection.
+    Remote(hyper::body::Incoming),
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = UpstreamError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        Poll::Ready(match self.get_mut() {
+            Self::Service(body) => ready!(Pin::new(body).poll_frame(cx))
+                .map(|frame| frame.map_err(|status| UpstreamError::from_tonic(&status))),
+            Self::Remote(body) => ready!(Pin::new(body).poll_frame(cx))
+                .map(|frame| frame.map_err(|error| UpstreamError::from_hyper(&error))),
+        })
     }
 }

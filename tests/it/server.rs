@@ -29,7 +29,8 @@ async fn start(listener: Listener, drain: Drain) -> Running {
     let inventory = Inventory::default();
     let gateway = inventory_gateway(inventory.clone()).build().unwrap();
     let readiness = Readiness::new();
-    let router = server::router(gateway.clone(), readiness.clone());
+    let router =
+        server::router(axum::Router::new().fallback_service(gateway.clone()), readiness.clone());
     let service = layers::stack(router, &Limits::default(), &listener);
     let socket = server::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();
     let address = socket.local_addr().unwrap();

@@ -40,7 +40,7 @@ pub(crate) fn app(
 + use<> {
     let readiness = Readiness::new();
     readiness.set(true);
-    let router = server::router(gateway.clone(), readiness);
+    let router = server::router(axum::Router::new().fallback_service(gateway.clone()), readiness);
     layers::stack(router, &Limits::default(), &Listener::default())
 }
 

@@ -1,4 +1,5 @@
-//! A service in this process, called on the worker that has the request.
+//! A tower service as an upstream: a tonic server in this process, called on the worker that has
+//! the request; or a tonic `Channel`.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -7,16 +8,16 @@ use tower::{Service, ServiceExt as _};
 
 use super::{BoxError, RequestBody, ResponseBody, UpstreamError};
 
-pub(super) type InProcessFuture =
+pub(super) type CallFuture =
     Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, UpstreamError>> + Send>>;
 
 /// A service, its type erased. Each call runs on a clone of it.
 #[derive(Clone)]
-pub struct InProcess {
-    call: Arc<dyn Fn(Request<RequestBody>) -> InProcessFuture + Send + Sync>,
+pub struct ErasedService {
+    call: Arc<dyn Fn(Request<RequestBody>) -> CallFuture + Send + Sync>,
 }
 
-impl InProcess {
+impl ErasedService {
     pub(super) fn new<S, B>(service: S) -> Self
     where
         S: Service<Request<tonic::body::Body>, Response = Response<B>> + Clone + Send + Sync,
@@ -26,21 +27,22 @@ impl InProcess {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let call = move |request: Request<RequestBody>| -> InProcessFuture {
+        let call = move |request: Request<RequestBody>| -> CallFuture {
             let service = service.clone();
             let request = request.map(tonic::body::Body::new);
             Box::pin(async move {
-                let response = service.oneshot(request).await;
-                match response {
-                    Ok(response) => Ok(response.map(tonic::body::Body::new)),
-                    Err(error) => Err(UpstreamError(error.into())),
+                match service.oneshot(request).await {
+                    Ok(response) => {
+                        Ok(response.map(|body| ResponseBody::Service(tonic::body::Body::new(body))))
+                    }
+                    Err(error) => Err(UpstreamError::from_service(&error.into())),
                 }
             })
         };
         Self { call: Arc::new(call) }
     }
 
-    pub(super) fn call(&self, request: Request<RequestBody>) -> InProcessFuture {
+    pub(super) fn call(&self, request: Request<RequestBody>) -> CallFuture {
         (self.call)(request)
     }
 }

@@ -1,0 +1,88 @@
+//! What every gRPC server has for its callers: `grpc.health.v1` and server reflection.
+
+use std::{convert::Infallible, sync::Arc};
+
+use arc_swap::ArcSwap;
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use http::Request;
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::{ServiceExt as _, service_fn};
+
+use crate::server::Readiness;
+
+/// Health and reflection of a set of services that may change.
+#[derive(Clone)]
+pub(super) struct RpcServices {
+    health: HealthReporter,
+    health_routes: Routes,
+    reflection_routes: Arc<ArcSwap<Routes>>,
+}
+
+impl RpcServices {
+    pub(super) fn new() -> Self {
+        let (health, service) = tonic_health::server::health_reporter();
+        Self {
+            health,
+            health_routes: Routes::new(service),
+            reflection_routes: Arc::new(ArcSwap::from_pointee(Routes::default())),
+        }
+    }
+
+    /// Describes these services from now on.
+    pub(super) fn describe(&self, services: &[String], descriptor_sets: &[Bytes]) {
+        let builder = || {
+            let mut builder = tonic_reflection::server::Builder::configure();
+            for service in services {
+                builder = builder.with_service_name(service);
+            }
+            descriptor_sets
+                .iter()
+                .fold(builder, |builder, set| builder.register_encoded_file_descriptor_set(set))
+        };
+        match (builder().build_v1(), builder().build_v1alpha()) {
+            (Ok(v1), Ok(v1alpha)) => {
+                let routes = Routes::new(v1).add_service(v1alpha);
+                self.reflection_routes.store(Arc::new(routes));
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "there is no server reflection");
+            }
+        }
+    }
+
+    /// Tells health as readiness is, for as long as it is polled. `services` are asked for by
+    /// name; the server as a whole by the empty name.
+    pub(super) async fn follow(&self, readiness: &Readiness, services: Vec<String>) {
+        loop {
+            for (ready, status) in
+                [(false, ServingStatus::NotServing), (true, ServingStatus::Serving)]
+            {
+                if readiness.is_ready() == ready {
+                    for service in services.iter().map(String::as_str).chain([""]) {
+                        self.health.set_service_status(service, status).await;
+                    }
+                    readiness.becomes(!ready).await;
+                }
+            }
+        }
+    }
+
+    /// The routes, for a router.
+    pub(super) fn router(&self) -> Router {
+        let health = self.health_routes.clone();
+        let reflection = Arc::clone(&self.reflection_routes);
+        let reflection = service_fn(move |request: Request<Body>| {
+            let routes = Routes::clone(&reflection.load());
+            async move {
+                let Ok(response) = routes.oneshot(request).await;
+                Ok::<_, Infallible>(response.map(Body::new))
+            }
+        });
+        Router::new()
+            .route_service("/grpc.health.v1.Health/{method}", health)
+            .route_service("/grpc.reflection.v1.ServerReflection/{method}", reflection.clone())
+            .route_service("/grpc.reflection.v1alpha.ServerReflection/{method}", reflection)
+    }
+}

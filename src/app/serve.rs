@@ -1,0 +1,174 @@
+//! `transom serve`: the gateway, in front of the bundled service or of remote ones.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    Error, banner, listen, on_main_runtime,
+    rpc_services::RpcServices,
+    schema_source::{self, Source},
+    stop_signals, users,
+};
+use crate::{
+    Gateway, GatewayBuilder,
+    config::{self, Config},
+    layers,
+    server::{self, Hooks, Readiness},
+    upstream::Upstream,
+    users::{DESCRIPTOR_SET, SqliteStore},
+};
+
+/// How long to wait before asking an upstream again: doubled each time, up to the second.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// Runs `transom serve` until it is told to stop; `announce` is given the banner.
+pub fn serve(config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
+    on_main_runtime(run(config, announce))
+}
+
+async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
+    let listener = listen(&mut config)?;
+    let behind = Behind::open(&config).await?;
+    let gateway = behind.describe(&config).build()?;
+    check_pages(&gateway)?;
+    let readiness = Readiness::new();
+    let rpc_services = RpcServices::new();
+    rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
+
+    let router = rpc_services.router().fallback_service(gateway.clone());
+    let service =
+        layers::stack(server::router(router, readiness.clone()), &config.limits, &config.listener);
+    let stops = stop_signals()?;
+    announce(&banner::serve(&config, &gateway));
+    tracing::info!(address = %config.listen, "listening");
+    let hooks = Hooks {
+        readiness: readiness.clone(),
+        end_streams: Box::new({
+            let gateway = gateway.clone();
+            move || gateway.end_streams()
+        }),
+        before_workers_stop: behind.close(),
+    };
+    let watching = async {
+        behind.reach(&gateway, &rpc_services, &readiness).await?;
+        rpc_services.follow(&readiness, gateway.services()).await;
+        Ok::<(), Error>(())
+    };
+    tokio::select! {
+        result = server::run(listener, &config.listener, &config.drain, service, stops, hooks) => {
+            result?;
+        }
+        result = watching => result?,
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn check_pages(gateway: &Gateway) -> Result<(), Error> {
+    match server::PAGES.into_iter().find(|page| gateway.has_route_at(page)) {
+        Some(page) => Err(Error::PageTaken(page)),
+        None => Ok(()),
+    }
+}
+
+/// What is behind the gateway.
+enum Behind {
+    Users(SqliteStore),
+    Remote(Vec<Remote>),
+}
+
+struct Remote {
+    options: config::Upstream,
+    upstream: Upstream,
+    schema: Option<Bytes>,
+}
+
+impl Behind {
+    async fn open(config: &Config) -> Result<Self, Error> {
+        if config.upstreams.is_empty() {
+            return Ok(Self::Users(users::open_store(&config.database).await?));
+        }
+        let mut remotes = Vec::with_capacity(config.upstreams.len());
+        for options in &config.upstreams {
+            let upstream = Upstream::remote(options)?;
+            let schema = match schema_source::load(options).await? {
+                Source::Known(set) => Some(set),
+                Source::Unavailable => None,
+            };
+            remotes.push(Remote { options: options.clone(), upstream, schema });
+        }
+        Ok(Self::Remote(remotes))
+    }
+
+    /// A gateway for everything whose schema is known.
+    fn describe(&self, config: &Config) -> GatewayBuilder {
+        let builder =
+            Gateway::builder().limits(config.limits.clone()).deadlines(config.deadlines.clone());
+        match self {
+            Self::Users(store) => builder.service(DESCRIPTOR_SET, users::service(store.clone())),
+            Self::Remote(remotes) => describe(remotes, builder),
+        }
+    }
+
+    /// Asks each upstream until it answers; not ready before that.
+    async fn reach(
+        &self,
+        gateway: &Gateway,
+        rpc_services: &RpcServices,
+        readiness: &Readiness,
+    ) -> Result<(), Error> {
+        let Self::Remote(remotes) = self else { return Ok(()) };
+        let hold = readiness.hold();
+        let mut described = Vec::with_capacity(remotes.len());
+        for Remote { options, upstream, schema } in remotes {
+            let mut schema = schema.clone();
+            let mut wait = RETRY.0;
+            while !is_reached(options, upstream, &mut schema).await? {
+                tokio::time::sleep(wait).await;
+                wait = RETRY.1.min(2 * wait);
+            }
+            let (options, upstream) = (options.clone(), upstream.clone());
+            described.push(Remote { options, upstream, schema });
+        }
+        if remotes.iter().any(|remote| remote.schema.is_none()) {
+            gateway.replace(describe(&described, Gateway::builder()))?;
+            check_pages(gateway)?;
+            rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
+            let (services, routes) = (gateway.services(), gateway.route_count());
+            tracing::info!(?services, routes, "the upstream has told its services");
+        }
+        drop(hold);
+        Ok(())
+    }
+
+    async fn close(&self) {
+        if let Self::Users(store) = self {
+            store.close().await;
+        }
+    }
+}
+
+async fn is_reached(
+    options: &config::Upstream,
+    upstream: &Upstream,
+    schema: &mut Option<Bytes>,
+) -> Result<bool, Error> {
+    if schema.is_none() {
+        let Source::Known(set) = schema_source::load(options).await? else { return Ok(false) };
+        *schema = Some(set);
+        return Ok(true);
+    }
+    Ok(match upstream {
+        Upstream::Remote(remote) => remote.probe().await.is_ok(),
+        Upstream::Service(_) => true,
+    })
+}
+
+fn describe(remotes: &[Remote], builder: GatewayBuilder) -> GatewayBuilder {
+    let is_pending = remotes.iter().any(|remote| remote.schema.is_none());
+    let known = remotes.iter().filter_map(|remote| Some((remote, remote.schema.clone()?)));
+    known.fold(builder.pending(is_pending), |builder, (remote, schema)| {
+        builder.upstream(schema, remote.upstream.clone()).expose(&remote.options.services)
+    })
+}

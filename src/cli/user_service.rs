@@ -1,0 +1,27 @@
+//! `transom user-service`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use clap::Args;
+
+use super::{Action, Error, common::Common};
+use crate::config::Config;
+
+/// Where gRPC services are looked for by custom.
+const PORT: u16 = 50051;
+
+#[derive(Args)]
+pub(super) struct UserService {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl UserService {
+    pub(super) fn action(self) -> Result<Action, Error> {
+        let mut config = self.common.config()?;
+        if config.listen == Config::default().listen && !self.common.says_where_to_listen() {
+            config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+        }
+        Ok(Action::UserService(Box::new(config), self.common.log_format))
+    }
+}

@@ -1,0 +1,133 @@
+//! Making one HTTP/2 connection: TCP, TLS where asked for, and the preface.
+
+use std::{sync::Arc, time::Duration};
+
+use http::uri::Authority;
+use hyper::{client::conn::http2, rt};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{RemoteError, millis};
+use crate::{
+    config,
+    upstream::{RequestBody, UpstreamError},
+};
+
+/// Replies share the connection's window; it must never be what one slow caller uses up.
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+
+pub(super) struct Connector {
+    host: String,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    http2: http2::Builder<TokioExecutor>,
+    timeout: Duration,
+}
+
+impl Connector {
+    pub(super) fn new(
+        authority: &Authority,
+        is_tls: bool,
+        options: &config::Upstream,
+    ) -> Result<Self, RemoteError> {
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = match is_tls {
+            true => Some(tls(&host, options)?),
+            false => None,
+        };
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(millis(options.keep_alive_ms))
+            .keep_alive_timeout(millis(options.keep_alive_timeout_ms))
+            .initial_stream_window_size(options.stream_window_bytes)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        Ok(Self { host, port, tls, http2, timeout: millis(options.connect_ms) })
+    }
+
+    pub(super) async fn connect(&self) -> Result<http2::SendRequest<RequestBody>, UpstreamError> {
+        match tokio::time::timeout(self.timeout, self.try_connect()).await {
+            Ok(Ok(sender)) => Ok(sender),
+            Ok(Err(error)) => {
+                tracing::warn!(host = self.host, port = self.port, %error, "no connection");
+                Err(UpstreamError::unavailable("the upstream cannot be reached"))
+            }
+            Err(_) => {
+                tracing::warn!(host = self.host, port = self.port, "connecting took too long");
+                Err(UpstreamError::unavailable("the upstream cannot be reached in time"))
+            }
+        }
+    }
+
+    async fn try_connect(
+        &self,
+    ) -> Result<http2::SendRequest<RequestBody>, Box<dyn std::error::Error + Send + Sync>> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => self.handshake(TokioIo::new(stream)).await,
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), stream).await?;
+                if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                    return Err("it does not speak HTTP/2".into());
+                }
+                self.handshake(TokioIo::new(stream)).await
+            }
+        }
+    }
+
+    async fn handshake<I>(
+        &self,
+        io: I,
+    ) -> Result<http2::SendRequest<RequestBody>, Box<dyn std::error::Error + Send + Sync>>
+    where
+        I: rt::Read + rt::Write + Unpin + Send + 'static,
+    {
+        let (sender, connection) = self.http2.handshake(io).await?;
+        // Runs on the worker that connects; ends when the last sender and call are gone.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an upstream connection ended");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+fn tls(
+    host: &str,
+    options: &config::Upstream,
+) -> Result<(TlsConnector, ServerName<'static>), RemoteError> {
+    let refuse = |error: &dyn std::fmt::Display| RemoteError::Authorities(error.to_string());
+    let mut roots = RootCertStore::empty();
+    match &options.ca_file {
+        Some(file) => {
+            for certificate in CertificateDer::pem_file_iter(file).map_err(|e| refuse(&e))? {
+                let certificate = certificate.map_err(|error| refuse(&error))?;
+                roots.add(certificate).map_err(|error| refuse(&error))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if roots.is_empty() {
+        return Err(refuse(&"there are none; name some with `ca_file`"));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse(&error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|_| RemoteError::Url(options.url.clone()))?;
+    Ok((TlsConnector::from(Arc::new(config)), name))
+}
