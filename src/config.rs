@@ -43,6 +43,29 @@ pub struct Config {
     pub drain: Drain,
 }
 
+impl Config {
+    /// What cannot work, by key.
+    pub fn check(&self) -> Result<(), String> {
+        let Listener { max_connections, first_byte_ms, head_ms, keep_alive_ms, .. } = self.listener;
+        let http2 = &self.listener.http2;
+        let needed = [
+            ("listener.max_connections", max_connections as u64),
+            ("listener.first_byte_ms", first_byte_ms),
+            ("listener.head_ms", head_ms),
+            ("listener.keep_alive_ms", keep_alive_ms),
+            ("listener.http2.max_streams", http2.max_streams.into()),
+            ("listener.http2.idle_ms", http2.idle_ms),
+            ("listener.http2.ping_ms", http2.ping_ms),
+            ("listener.http2.ping_timeout_ms", http2.ping_timeout_ms),
+            ("deadlines.sse_heartbeat_ms", self.deadlines.sse_heartbeat_ms),
+        ];
+        match needed.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(format!("{key} cannot be 0")),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -159,7 +159,7 @@ impl Gateway {
         };
         if is_head {
             // The headers are those of GET; a stream is cancelled by dropping its body.
-            let body = std::mem::replace(response.body_mut(), ReplyBody::empty());
+            let body = std::mem::replace(response.body_mut(), ReplyBody::none());
             if let Some(length) = http_body::Body::size_hint(&body).exact().filter(|n| *n > 0) {
                 response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             }
@@ -244,7 +244,7 @@ fn is_finished_stream(head: &request::Parts) -> bool {
 }
 
 fn no_content() -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::empty());
+    let mut response = Response::new(ReplyBody::none());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
@@ -254,12 +254,8 @@ fn refuse(
     refusal: &Refusal,
     transcoder: Option<&Transcoder>,
 ) -> Response<ReplyBody> {
-    tracing::debug!(
-        cause = ?refusal.cause,
-        fault = ?refusal.fault(),
-        message = %refusal.status.message,
-        "refused"
-    );
+    // Not the message: it may quote the request.
+    tracing::debug!(cause = ?refusal.cause, fault = ?refusal.fault(), "refused");
     refusal::render(protocol, refusal, transcoder).map(ReplyBody::full)
 }
 

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -103,6 +104,12 @@ pub async fn run<S: CallService>(
     })
     .await
     .unwrap_or(false);
+    // Closing the listener resets what still waits in its backlog.
+    while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+        if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+            workers.hand_over(stream, slot);
+        }
+    }
     drop(listener);
     phase.closing.cancel();
 

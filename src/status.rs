@@ -100,6 +100,17 @@ impl Code {
 /// Violations that a refusal tells one by one; its message counts them all.
 const MAX_VIOLATIONS: usize = 32;
 
+/// What is quoted of a request is cut to this.
+const MAX_QUOTED_BYTES: usize = 512;
+
+fn cut(text: &mut String) {
+    if text.len() > MAX_QUOTED_BYTES {
+        let end = (0..=MAX_QUOTED_BYTES).rev().find(|&end| text.is_char_boundary(end));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+}
+
 /// How a call ended: a code, a text for the caller, and `google.rpc` details.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
@@ -276,6 +287,11 @@ impl Refusal {
 
     /// A malformed request with every violation found.
     pub fn bad_request(violations: Vec<FieldViolation>) -> Self {
+        let mut violations = violations;
+        for violation in violations.iter_mut().take(MAX_VIOLATIONS) {
+            cut(&mut violation.field);
+            cut(&mut violation.description);
+        }
         let message = match violations.as_slice() {
             [] => "malformed request".to_owned(),
             [one] if one.field.is_empty() => one.description.clone(),

@@ -146,7 +146,7 @@ mod tests {
             (r#"{"child":{"signed":"x"}}"#, "child.signed: ", "(at byte 22)"),
             (r#"{"numbers":[1,2,true]}"#, "numbers[2]: ", "expected"),
             (r#"{"child":{"nope":1}}"#, "child.nope: ", "nope"),
-            (r#"{"text":"a","text":"b"}"#, "text: ", "this key occurs twice"),
+            (r#"{"text":"a","text":"b"}"#, "text: ", "this field occurs twice"),
             (r#"{"left":"a","right":1}"#, "", "oneof"),
             (r#"{"text":"\ud800"}"#, "text: ", "hex escape"),
             (r#"{"text":"a"} x"#, "", "trailing"),
@@ -222,7 +222,8 @@ mod tests {
             "" => RequestBody::None,
             body => RequestBody::Message(body.as_bytes()),
         };
-        let request = RestRequest { input: everything, path: &captures, query: &query, body };
+        let request =
+            RestRequest { input: everything, path: &captures, query: &query, body, resume: None };
         let mut wire = Vec::new();
         transcoder.bind(&request, &ReadOptions::default(), &mut wire).map_err(|violations| {
             let said = violations.iter().map(|v| format!("{}: {}", v.field, v.description));
@@ -335,6 +336,71 @@ mod tests {
     }
 
     #[test]
+    fn the_path_and_the_body_disagree_about_defaults_and_oneofs_too() {
+        let contradiction = "text: the path and the body give different values";
+        assert_eq!(bind(Some("p"), &[], r#"{"text":""}"#).unwrap_err(), contradiction);
+        assert_eq!(bind(Some("p"), &[], r#"{"text":null}"#).unwrap(), r#"{"text":"p"}"#);
+        assert_eq!(bind(Some(""), &[], r#"{"text":""}"#).unwrap(), "{}");
+
+        let (transcoder, everything) = transcoder();
+        let bind_path = |name: &str, text: &str, body: &str, query: &[(&str, &str)]| {
+            let path = FieldPath::resolve(transcoder.schema(), everything, name).unwrap();
+            let captures = [(&path, Cow::Borrowed(text))];
+            let query: Vec<_> = query
+                .iter()
+                .map(|(n, v)| QueryParameter { name: (*n).into(), value: (*v).into() })
+                .collect();
+            let body = match body {
+                "" => RequestBody::None,
+                body => RequestBody::Message(body.as_bytes()),
+            };
+            let request = RestRequest {
+                input: everything,
+                path: &captures,
+                query: &query,
+                body,
+                resume: None,
+            };
+            transcoder
+                .bind(&request, &ReadOptions::default(), &mut Vec::new())
+                .map_err(|violations| violations[0].description.clone())
+        };
+        let oneof = "another member of its oneof is given too";
+        assert_eq!(bind_path("left", "l", r#"{"right":1}"#, &[]).unwrap_err(), oneof);
+        assert_eq!(bind_path("left", "l", "", &[("right", "1")]).unwrap_err(), oneof);
+        assert_eq!(bind_path("maybe_big", "0", r#"{"maybeBig":"0"}"#, &[]), Ok(()));
+        // What a path binds whole, a query cannot change inside.
+        let inside = bind_path("at", "2026-01-02T03:04:05Z", "", &[("at.nanos", "5")]);
+        assert!(inside.unwrap_err().contains("write it as one value"));
+    }
+
+    #[test]
+    fn a_stream_resumes_behind_an_event_whatever_the_request_said() {
+        let (transcoder, everything) = transcoder();
+        let text = FieldPath::resolve(transcoder.schema(), everything, "text").unwrap();
+        for (query, body) in [(vec![("text", "old")], ""), (vec![], r#"{"text":"old"}"#)] {
+            let query: Vec<_> = query
+                .iter()
+                .map(|(n, v): &(&str, &str)| QueryParameter {
+                    name: (*n).into(),
+                    value: (*v).into(),
+                })
+                .collect();
+            let body = match body {
+                "" => RequestBody::None,
+                body => RequestBody::Message(body.as_bytes()),
+            };
+            let resume = Some((&text, "new"));
+            let request = RestRequest { input: everything, path: &[], query: &query, body, resume };
+            let (mut wire, mut json) = (Vec::new(), Vec::new());
+            transcoder.bind(&request, &ReadOptions::default(), &mut wire).unwrap();
+            let options = WriteOptions::default();
+            transcoder.wire_to_json(everything, &wire, &options, &mut json).unwrap();
+            assert_eq!(json, br#"{"text":"new"}"#);
+        }
+    }
+
+    #[test]
     fn a_body_field_is_one_value_and_no_more() {
         let (transcoder, everything) = transcoder();
         let tags = FieldPath::resolve(transcoder.schema(), everything, "tags").unwrap();
@@ -344,6 +410,7 @@ mod tests {
                 path: &[],
                 query: &[],
                 body: RequestBody::Field(&tags, body.as_bytes()),
+                resume: None,
             };
             let mut wire = Vec::new();
             transcoder.bind(&request, &ReadOptions::default(), &mut wire).map(|()| wire)

@@ -62,6 +62,7 @@ impl Common {
             config.database = database.clone();
         }
         config.allow_unauthenticated |= self.allow_unauthenticated;
+        config.check().map_err(|error| Error::Config(format!("the configuration: {error}")))?;
         Ok(config)
     }
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deadlines {
-    /// The deadline of a call with one response that asks for none. Default: 15 s. Zero fails
-    /// every such call.
+    /// The deadline of a call with one response that asks for none; and how long any request
+    /// of one message may be on its way. Default: 15 s. Zero fails every call.
     pub unary_ms: u64,
     /// The longest deadline a caller can ask for; longer ones are cut. Default: 1 h.
     pub max_ms: u64,

@@ -16,7 +16,8 @@ pub struct Limits {
     pub json_depth_limit: usize,
     /// Longest request target, in bytes. Default: 8 KiB. Zero refuses every call.
     pub target_limit_bytes: usize,
-    /// Most header fields of a request. Default: 100. Zero refuses every call.
+    /// Most header fields of a request; over HTTP/1.1 never more than 100. Default: 100. Zero
+    /// refuses every call.
     pub header_count_limit: usize,
     /// Most parameters of a query. Default: 256. Zero refuses every parameter.
     pub query_parameter_limit: usize,

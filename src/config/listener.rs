@@ -37,6 +37,8 @@ pub struct Http2 {
     pub connection_window_bytes: u32,
     /// Reply bytes held for a stream whose caller does not read. Default: 64 KiB.
     pub send_buffer_bytes: usize,
+    /// How long a connection may have no stream before it is closed. Default: 300 s.
+    pub idle_ms: u64,
     /// How often an idle connection is pinged. Default: 20 s.
     pub ping_ms: u64,
     /// How long a ping's answer may take. Default: 20 s.
@@ -70,6 +72,7 @@ impl Default for Http2 {
             stream_window_bytes: 64 << 10,
             connection_window_bytes: 1 << 20,
             send_buffer_bytes: 64 << 10,
+            idle_ms: 300_000,
             ping_ms: 20_000,
             ping_timeout_ms: 20_000,
             pending_resets: 20,

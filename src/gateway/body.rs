@@ -16,15 +16,20 @@ use crate::upstream::BoxError;
 pub struct ReplyBody(Kind);
 
 enum Kind {
+    None,
     /// Known whole: the pieces in order, then the trailers of gRPC.
-    Whole { pieces: VecDeque<Bytes>, trailers: Option<HeaderMap> },
+    Whole {
+        pieces: VecDeque<Bytes>,
+        trailers: Option<HeaderMap>,
+    },
     /// Made while the caller reads.
     Stream(Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>),
 }
 
 impl ReplyBody {
-    pub(super) fn empty() -> Self {
-        Self::whole(VecDeque::new(), None)
+    /// Nothing, without saying how long it is: an answer to HEAD, or 204.
+    pub(super) fn none() -> Self {
+        Self(Kind::None)
     }
 
     pub(super) fn full(bytes: Bytes) -> Self {
@@ -49,6 +54,7 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
+            Kind::None => Poll::Ready(None),
             Kind::Whole { pieces, trailers } => Poll::Ready(match pieces.pop_front() {
                 Some(piece) => Some(Ok(Frame::data(piece))),
                 None => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
@@ -59,6 +65,7 @@ impl Body for ReplyBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
+            Kind::None => true,
             Kind::Whole { pieces, trailers } => {
                 trailers.is_none() && pieces.iter().all(Bytes::is_empty)
             }
@@ -68,6 +75,7 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
+            Kind::None => SizeHint::default(),
             Kind::Whole { pieces, .. } => {
                 SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
             }

@@ -7,15 +7,28 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
-use crate::status::{Cause, Refusal};
+use crate::{
+    config::Deadlines,
+    status::{Cause, Refusal},
+};
 
 /// Reads `body`. A body in one piece is not copied. One that announces more than
-/// `limit_bytes` is refused before any of it is read.
+/// `limit_bytes` is refused before any of it is read; one that is longer on its way than a call
+/// may take is too slow, whatever the deadline.
 pub(super) async fn collect(
-    mut body: Body,
+    body: Body,
     limit_bytes: usize,
-    idle: Duration,
+    deadlines: &Deadlines,
 ) -> Result<Bytes, Refusal> {
+    let idle = Duration::from_millis(deadlines.body_idle_ms);
+    let whole = Duration::from_millis(deadlines.unary_ms);
+    tokio::time::timeout(whole, read(body, limit_bytes, idle)).await.unwrap_or_else(|_| {
+        let message = format!("the body took more than {whole:?}");
+        Err(Refusal::new(Cause::RequestTooSlow, message))
+    })
+}
+
+async fn read(mut body: Body, limit_bytes: usize, idle: Duration) -> Result<Bytes, Refusal> {
     let too_large = || {
         let message = format!("the body is over the limit of {limit_bytes} bytes");
         Refusal::new(Cause::RequestTooLarge, message)

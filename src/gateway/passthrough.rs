@@ -8,7 +8,6 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use axum::body::Body;
@@ -26,7 +25,7 @@ use super::{
 use crate::{
     protocol::{
         Protocol,
-        envelope::{self, EnvelopeScanner},
+        envelope::{self, EnvelopeError, EnvelopeScanner},
         grpc, grpc_web, rest,
     },
     status::{Cause, Code, Refusal, Status},
@@ -38,8 +37,9 @@ pub(super) async fn call(
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    if call.protocol == Protocol::GrpcWeb {
-        grpc_web::check_content_type(&head.headers)?;
+    match call.protocol {
+        Protocol::GrpcWeb => grpc_web::check_content_type(&head.headers)?,
+        _ => grpc::check_head(head.version, &head.headers)?,
     }
     rest::check_encoding(&head.headers)?;
     // Messages pass as they are, so what describes their compression passes too.
@@ -48,26 +48,32 @@ pub(super) async fn call(
             call.metadata.insert(name, value.clone());
         }
     }
+    let is_compressed = head.headers.contains_key(reply::ENCODING);
     let (client_streaming, server_streaming) =
         (call.method().client_streaming, call.method().server_streaming);
     if client_streaming {
         let refused = Arc::new(OnceLock::new());
-        let scanned = ScannedBody::new(&call, body, Arc::clone(&refused));
+        let limit = call.shared.limits.message_limit_bytes;
+        let scanner = EnvelopeScanner::new(limit, is_compressed);
+        let scanned = ScannedBody { body, scanner, refused: Arc::clone(&refused) };
         let reply = call.start(RequestBody::Stream(Box::pin(scanned)));
-        return answer(call, reply, server_streaming, &refused).await;
+        return answer(call, reply, server_streaming, refused).await;
     }
-    let message = call.deadline.within(one_message(&call, body)).await?;
+    let message = call.deadline.within(one_message(&call, body, is_compressed)).await?;
     let reply = call.start(RequestBody::Full(Some(message)));
-    answer(call, reply, server_streaming, &OnceLock::new()).await
+    answer(call, reply, server_streaming, Arc::default()).await
 }
 
+/// What is wrong with a stream of requests, once that is found.
+type Refused = Arc<OnceLock<Refusal>>;
+
 /// Reads the one message of a request that is no stream.
-async fn one_message(call: &Call, body: Body) -> Result<Bytes, Refusal> {
+async fn one_message(call: &Call, body: Body, is_compressed: bool) -> Result<Bytes, Refusal> {
     let limit = call.shared.limits.message_limit_bytes;
-    let idle = Duration::from_millis(call.shared.deadlines.body_idle_ms);
-    let bytes = collect(body, limit.saturating_add(envelope::HEADER_BYTES), idle).await?;
-    let mut scanner = EnvelopeScanner::new(limit);
-    scanner.scan(&bytes).map_err(request_too_large)?;
+    let body_limit = limit.saturating_add(envelope::HEADER_BYTES);
+    let bytes = collect(body, body_limit, &call.shared.deadlines).await?;
+    let mut scanner = EnvelopeScanner::new(limit, is_compressed);
+    scanner.scan(&bytes).map_err(request_envelope)?;
     if !scanner.is_complete() {
         return Err(ended_inside());
     }
@@ -82,10 +88,10 @@ async fn answer(
     call: Call,
     reply: UpstreamReply,
     server_streaming: bool,
-    refused: &OnceLock<Refusal>,
+    refused: Refused,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let result = if server_streaming {
-        stream_answer(call, reply).await
+        stream_answer(call, reply, Arc::clone(&refused)).await
     } else {
         call.deadline.within(unary_answer(&call, reply)).await
     };
@@ -97,12 +103,14 @@ async fn unary_answer(
     call: &Call,
     mut reply: UpstreamReply,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let mut scanner = EnvelopeScanner::new(call.shared.limits.message_limit_bytes);
+    // Whether it may be compressed is known with the head, which comes before any bytes.
+    let mut scanner = EnvelopeScanner::new(call.shared.limits.message_limit_bytes, false);
     let mut pieces = VecDeque::with_capacity(2);
     let trailers = loop {
         match reply.event().await {
             ReplyEvent::Data(data) => {
-                scanner.scan(&data).map_err(reply::too_large)?;
+                scanner.allow_compressed(reply.encoding().is_some());
+                scanner.scan(&data).map_err(reply::envelope)?;
                 pieces.push_back(data);
             }
             ReplyEvent::End(end) => break end?,
@@ -121,13 +129,14 @@ async fn unary_answer(
             None
         }
     };
-    Ok(respond(call.protocol, reply.metadata(), ReplyBody::whole(pieces, trailers)))
+    Ok(respond(call.protocol, &reply, ReplyBody::whole(pieces, trailers)))
 }
 
 /// Waits for the upstream's head, so that a call refused at once is a refusal.
 async fn stream_answer(
     call: Call,
     mut reply: UpstreamReply,
+    refused: Refused,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let mut guard = StreamGuard::new(&call);
     let first = std::future::poll_fn(|cx| match reply.poll_event(cx) {
@@ -139,31 +148,34 @@ async fn stream_answer(
     if let Some(ReplyEvent::End(Err(refusal))) = first {
         return Err(refusal);
     }
-    let metadata = reply.metadata().cloned();
-    let protocol = call.protocol;
-    let stream = MessageStream {
-        scanner: EnvelopeScanner::new(call.shared.limits.message_limit_bytes),
-        protocol,
+    let limit = call.shared.limits.message_limit_bytes;
+    let mut response = respond(call.protocol, &reply, ReplyBody::none());
+    *response.body_mut() = ReplyBody::stream(MessageStream {
+        scanner: EnvelopeScanner::new(limit, reply.encoding().is_some()),
+        protocol: call.protocol,
         first,
         reply,
         guard,
+        refused,
+        ready: VecDeque::new(),
+        held: Vec::new(),
         is_ended: false,
-    };
-    Ok(respond(protocol, metadata.as_ref(), ReplyBody::stream(stream)))
+    });
+    Ok(response)
 }
 
-fn respond(
-    protocol: Protocol,
-    metadata: Option<&HeaderMap>,
-    body: ReplyBody,
-) -> Response<ReplyBody> {
+fn respond(protocol: Protocol, reply: &UpstreamReply, body: ReplyBody) -> Response<ReplyBody> {
     let mut response = Response::new(body);
-    *response.headers_mut() = metadata.cloned().unwrap_or_default();
+    let headers = response.headers_mut();
+    *headers = reply.metadata().cloned().unwrap_or_default();
     let content_type = match protocol {
         Protocol::GrpcWeb => grpc_web::CONTENT_TYPE,
         _ => HeaderValue::from_static("application/grpc"),
     };
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CONTENT_TYPE, content_type);
+    if let Some(encoding) = reply.encoding() {
+        headers.insert(reply::ENCODING, encoding.clone());
+    }
     response
 }
 
@@ -195,7 +207,47 @@ struct MessageStream {
     reply: UpstreamReply,
     scanner: EnvelopeScanner,
     guard: StreamGuard,
+    refused: Refused,
+    /// To be handed on.
+    ready: VecDeque<Frame<Bytes>>,
+    /// The beginning of a message. gRPC-Web tells the end in the same bytes as the messages, so
+    /// that it can only stand between two of them.
+    held: Vec<Bytes>,
     is_ended: bool,
+}
+
+impl MessageStream {
+    fn take_data(&mut self, mut data: Bytes) -> Result<(), Refusal> {
+        self.guard.touch();
+        let complete = self.scanner.scan(&data).map_err(reply::envelope)?;
+        if self.protocol != Protocol::GrpcWeb {
+            self.ready.push_back(Frame::data(data));
+            return Ok(());
+        }
+        if complete > 0 {
+            self.ready.extend(self.held.drain(..).map(Frame::data));
+            self.ready.push_back(Frame::data(data.split_to(complete)));
+        }
+        if !data.is_empty() {
+            self.held.push(data);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, end: CallEnd) {
+        let end = match end {
+            Ok(_) if !self.scanner.is_complete() => {
+                Err(reply::framing("its answer ended inside a message"))
+            }
+            Err(refusal) => Err(self.refused.get().cloned().unwrap_or(refusal)),
+            end => end,
+        };
+        self.is_ended = true;
+        self.ready.push_back(match end_frame(self.protocol, &end) {
+            End::Trailers(trailers) => Frame::trailers(trailers),
+            End::Frame(frame) => Frame::data(frame),
+        });
+    }
 }
 
 impl http_body::Body for MessageStream {
@@ -207,31 +259,28 @@ impl http_body::Body for MessageStream {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        if this.is_ended {
-            return Poll::Ready(None);
-        }
-        let event = match this.first.take().map_or_else(|| this.reply.poll_event(cx), Poll::Ready) {
-            Poll::Ready(event) => event,
-            Poll::Pending => ReplyEvent::End(Err(ready!(this.guard.poll(cx)))),
-        };
-        let end = match event {
-            ReplyEvent::Data(data) => match this.scanner.scan(&data) {
-                Ok(()) => {
-                    this.guard.touch();
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-                Err(error) => Err(reply::too_large(error)),
-            },
-            ReplyEvent::End(Ok(_)) if !this.scanner.is_complete() => {
-                Err(reply::framing("its answer ended inside a message"))
+        loop {
+            if let Some(frame) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(frame)));
             }
-            ReplyEvent::End(end) => end,
-        };
-        this.is_ended = true;
-        Poll::Ready(Some(Ok(match end_frame(this.protocol, &end) {
-            End::Trailers(trailers) => Frame::trailers(trailers),
-            End::Frame(frame) => Frame::data(frame),
-        })))
+            if this.is_ended {
+                return Poll::Ready(None);
+            }
+            // Before the upstream: one that is always ready has a deadline too.
+            if let Poll::Ready(refusal) = this.guard.poll(cx) {
+                this.end(Err(refusal));
+                continue;
+            }
+            let first = this.first.take();
+            match ready!(first.map_or_else(|| this.reply.poll_event(cx), Poll::Ready)) {
+                ReplyEvent::Data(data) => {
+                    if let Err(refusal) = this.take_data(data) {
+                        this.end(Err(refusal));
+                    }
+                }
+                ReplyEvent::End(end) => this.end(end),
+            }
+        }
     }
 }
 
@@ -240,15 +289,10 @@ impl http_body::Body for MessageStream {
 struct ScannedBody {
     body: Body,
     scanner: EnvelopeScanner,
-    refused: Arc<OnceLock<Refusal>>,
+    refused: Refused,
 }
 
 impl ScannedBody {
-    fn new(call: &Call, body: Body, refused: Arc<OnceLock<Refusal>>) -> Self {
-        let scanner = EnvelopeScanner::new(call.shared.limits.message_limit_bytes);
-        Self { body, scanner, refused }
-    }
-
     fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let error = refusal.status.message.clone();
         let _ = self.refused.set(refusal);
@@ -269,8 +313,8 @@ impl http_body::Body for ScannedBody {
             return match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => match this.scanner.scan(&data) {
-                        Ok(()) => Poll::Ready(Some(Ok(Frame::data(data)))),
-                        Err(error) => this.refuse(request_too_large(error)),
+                        Ok(_) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                        Err(error) => this.refuse(request_envelope(error)),
                     },
                     // gRPC has no request trailers: none are passed on.
                     Err(_) => continue,
@@ -283,8 +327,12 @@ impl http_body::Body for ScannedBody {
     }
 }
 
-fn request_too_large(error: envelope::TooLarge) -> Refusal {
-    Refusal::new(Cause::RequestTooLarge, error.to_string())
+fn request_envelope(error: EnvelopeError) -> Refusal {
+    let cause = match error {
+        EnvelopeError::TooLarge(_) => Cause::RequestTooLarge,
+        _ => Cause::Malformed,
+    };
+    Refusal::new(cause, error.to_string())
 }
 
 fn ended_inside() -> Refusal {

@@ -7,17 +7,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 
 use crate::{
     protocol::{
-        envelope::{Envelope, EnvelopeReader, TooLarge},
+        envelope::{Envelope, EnvelopeError, EnvelopeReader, TooLarge},
         grpc, metadata,
     },
     status::{Cause, Code, Refusal, Status},
     upstream::{ResponseBody, UpstreamError, UpstreamFuture},
 };
+
+/// How a call's messages are compressed.
+pub(super) const ENCODING: &str = "grpc-encoding";
 
 /// How a call ended: with the upstream's trailing metadata, or not as asked.
 pub(super) type CallEnd = Result<HeaderMap, Refusal>;
@@ -34,6 +37,8 @@ pub(super) enum ReplyEvent {
 pub(super) struct UpstreamReply {
     state: State,
     metadata: Option<HeaderMap>,
+    /// How its messages are compressed, if they are: for callers whose bytes they become.
+    encoding: Option<HeaderValue>,
 }
 
 enum State {
@@ -44,12 +49,17 @@ enum State {
 
 impl UpstreamReply {
     pub(super) fn new(future: UpstreamFuture) -> Self {
-        Self { state: State::Asking(future), metadata: None }
+        Self { state: State::Asking(future), metadata: None, encoding: None }
     }
 
     /// The leading metadata for the caller, once the upstream's head has come.
     pub(super) fn metadata(&self) -> Option<&HeaderMap> {
         self.metadata.as_ref()
+    }
+
+    /// The upstream's `grpc-encoding`.
+    pub(super) fn encoding(&self) -> Option<&HeaderValue> {
+        self.encoding.as_ref()
     }
 
     /// The next event. Not to be asked again after the end.
@@ -135,6 +145,7 @@ impl UpstreamReply {
             return Err(Box::new(Err(Refusal::new(Cause::UpstreamWithoutStatus, message))));
         }
         self.metadata = Some(metadata::to_caller(&head.headers));
+        self.encoding = head.headers.get(ENCODING).cloned();
         Ok(body)
     }
 }
@@ -149,6 +160,14 @@ pub(super) fn plain(envelope: Envelope) -> Result<Bytes, Refusal> {
         0 => Ok(envelope.payload),
         1 => Err(framing("its message is compressed, which was not asked for")),
         _ => Err(framing("its message has unknown flags")),
+    }
+}
+
+/// The refusal of bytes that an upstream has framed wrongly, or too long.
+pub(super) fn envelope(error: EnvelopeError) -> Refusal {
+    match error {
+        EnvelopeError::TooLarge(error) => too_large(error),
+        error => framing(&error.to_string()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The request half of REST: path, query and body become one framed message.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use super::{call::Call, collect::collect};
 use crate::{
     protocol::{accept, envelope, rest},
     routing::{Route, percent_encoding},
-    schema::BodyRule,
+    schema::{BodyRule, FieldPath},
     status::{Cause, FieldViolation, Refusal},
     transcoding::{QueryParameter, ReadOptions, RequestBody, RestRequest},
 };
@@ -32,8 +32,7 @@ pub(super) async fn read_message(
 ) -> Result<Bytes, Refusal> {
     let limits = &call.shared.limits;
     rest::check_encoding(&head.headers)?;
-    let idle = Duration::from_millis(call.shared.deadlines.body_idle_ms);
-    let json = collect(body, limits.body_limit_bytes, idle).await?;
+    let json = collect(body, limits.body_limit_bytes, &call.shared.deadlines).await?;
     let body = match (&route.binding.body, &route.body_field) {
         (BodyRule::None, _) if json.is_empty() => RequestBody::None,
         (BodyRule::None, _) => {
@@ -50,7 +49,11 @@ pub(super) async fn read_message(
     let mut violations = Vec::new();
     let path = path_fields(route, head.uri.path(), &mut violations);
     let query = query_parameters(call, head, &mut violations)?;
-    let request = RestRequest { input: call.method().input, path: &path, query: &query, body };
+    let resume = resume_field(call);
+    let last_event_id = head.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let resume = resume.as_ref().zip(last_event_id);
+    let input = call.method().input;
+    let request = RestRequest { input, path: &path, query: &query, body, resume };
     let options = ReadOptions { depth_limit: limits.json_depth_limit, ..ReadOptions::default() };
     let mut message = envelope::begin(json.len());
     if let Err(found) = call.transcoder().bind(&request, &options, &mut message) {
@@ -73,7 +76,7 @@ fn path_fields<'r>(
     route: &'r Route,
     path: &'r str,
     violations: &mut Vec<FieldViolation>,
-) -> Vec<(&'r crate::schema::FieldPath, Cow<'r, str>)> {
+) -> Vec<(&'r FieldPath, Cow<'r, str>)> {
     let mut fields = Vec::with_capacity(route.variables.len());
     let variables = route.variables.iter().zip(&route.template.variables);
     for ((field, variable), text) in variables.zip(route.captures(path)) {
@@ -87,7 +90,14 @@ fn path_fields<'r>(
     fields
 }
 
-/// The query, and the event id that a stream resumes behind.
+/// The request field that takes `Last-Event-ID`. A reconnect repeats the request it began with;
+/// how far it came is newer.
+fn resume_field(call: &Call) -> Option<FieldPath> {
+    let field = call.method().sse.as_ref()?.resume_field.as_deref()?;
+    FieldPath::resolve(call.transcoder().schema(), call.method().input, field).ok()
+}
+
+/// The query's parameters, decoded.
 fn query_parameters<'r>(
     call: &'r Call,
     head: &'r request::Parts,
@@ -102,16 +112,6 @@ fn query_parameters<'r>(
                 violations.push(rest::parameter_violation(name, error.to_string()));
             }
         }
-    }
-    let method = call.method();
-    let resume = method.sse.as_ref().and_then(|sse| sse.resume_field.as_deref());
-    let last_event_id = head.headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    if let (Some(field), Some(id)) = (resume, last_event_id) {
-        // A reconnect repeats the URL it began with; how far it came is newer.
-        let input = call.transcoder().schema().message(method.input);
-        let number = input.field(field).map(|field| field.number);
-        parameters.retain(|p| input.field(&p.name).map(|field| field.number) != number);
-        parameters.push(QueryParameter { name: field.into(), value: id.into() });
     }
     Ok(parameters)
 }

@@ -188,6 +188,11 @@ impl http_body::Body for EventStream {
             if this.is_ended {
                 return Poll::Ready(None);
             }
+            // Before the upstream: one that is always ready has a deadline too.
+            if let Poll::Ready(refusal) = this.guard.poll(cx) {
+                this.put_error(&refusal);
+                continue;
+            }
             match this.reply.poll_event(cx) {
                 Poll::Ready(ReplyEvent::Data(data)) => {
                     if let Err(refusal) = this.put_messages(data) {
@@ -199,9 +204,7 @@ impl http_body::Body for EventStream {
                     Err(refusal) => this.put_error(&refusal),
                 },
                 Poll::Pending => {
-                    if let Poll::Ready(refusal) = this.guard.poll(cx) {
-                        this.put_error(&refusal);
-                    } else if this.heartbeat.as_mut().poll(cx).is_ready() {
+                    if this.heartbeat.as_mut().poll(cx).is_ready() {
                         this.out.extend_from_slice(sse::KEEP_ALIVE);
                     } else {
                         return Poll::Pending;

@@ -39,8 +39,10 @@ async fn answer(
     let length = json.len();
     let mut response = Response::new(ReplyBody::full(json.into()));
     let headers = response.headers_mut();
-    headers.extend(reply.metadata().cloned().unwrap_or_default());
-    headers.extend(trailers);
+    *headers = reply.metadata().cloned().unwrap_or_default();
+    for (name, value) in &trailers {
+        headers.append(name, value.clone());
+    }
     headers.insert(header::CONTENT_TYPE, JSON);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     Ok(response)

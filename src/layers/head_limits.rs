@@ -71,8 +71,13 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
         return malformed("the request has several hosts");
     }
     let authority = request.uri().authority().map(|authority| authority.as_str());
+    if request.uri().scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return malformed("the request's scheme is neither http nor https");
+    }
     match (request.version(), host, authority) {
-        (Version::HTTP_11, None, _) => malformed("the request has no host"),
+        (Version::HTTP_11, None, _) | (Version::HTTP_2, None, None) => {
+            malformed("the request has no host")
+        }
         (_, Some(host), Some(authority)) if !authority.as_bytes().eq_ignore_ascii_case(host) => {
             malformed("the request has two different hosts")
         }
@@ -138,9 +143,11 @@ mod tests {
     fn a_request_has_one_host() {
         assert_eq!(check(|r| r.header("host", "a")), Some(Cause::Malformed));
         assert_eq!(check(|r| r.uri("http://b/").version(Version::HTTP_2)), Some(Cause::Malformed));
+        assert_eq!(check(|r| r.uri("javascript://a/")), Some(Cause::Malformed));
         assert_eq!(check(|r| r.uri("http://A/").version(Version::HTTP_2)), None);
         let no_host = |version| Request::builder().version(version).body(()).unwrap();
         assert!(check_host(&no_host(Version::HTTP_11)).is_err());
+        assert!(check_host(&no_host(Version::HTTP_2)).is_err());
         assert!(check_host(&no_host(Version::HTTP_10)).is_ok());
     }
 }

@@ -98,10 +98,25 @@ impl EnvelopeReader {
     }
 }
 
+/// What a scanner refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// A message is longer than the limit.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The first byte of an envelope is neither 0 nor 1.
+    #[error("a message has the unknown flags {0:#x}")]
+    Flags(u8),
+    /// A message is compressed, and nobody said how.
+    #[error("a message is compressed without an encoding")]
+    Compressed,
+}
+
 /// Follows the envelopes in bytes that are passed on as they are.
 #[derive(Debug)]
 pub struct EnvelopeScanner {
     limit: usize,
+    may_be_compressed: bool,
     header: [u8; HEADER_BYTES],
     header_length: usize,
     remaining: usize,
@@ -109,31 +124,59 @@ pub struct EnvelopeScanner {
 }
 
 impl EnvelopeScanner {
-    /// Refuses messages over `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { limit, header: [0; HEADER_BYTES], header_length: 0, remaining: 0, messages: 0 }
+    /// Refuses messages over `limit` bytes, and compressed ones unless an encoding was named.
+    pub fn new(limit: usize, may_be_compressed: bool) -> Self {
+        Self {
+            limit,
+            may_be_compressed,
+            header: [0; HEADER_BYTES],
+            header_length: 0,
+            remaining: 0,
+            messages: 0,
+        }
     }
 
-    /// Looks at the next bytes.
-    pub fn scan(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
-        while !bytes.is_empty() {
-            let content = self.remaining.min(bytes.len());
+    /// Says whether an encoding was named after all.
+    pub fn allow_compressed(&mut self, may_be_compressed: bool) {
+        self.may_be_compressed = may_be_compressed;
+    }
+
+    /// Looks at the next bytes; answers how many of them belong to messages that are complete.
+    pub fn scan(&mut self, bytes: &[u8]) -> Result<usize, EnvelopeError> {
+        let mut offset = 0;
+        let mut complete = 0;
+        while offset < bytes.len() {
+            let content = self.remaining.min(bytes.len() - offset);
             self.remaining -= content;
-            bytes = &bytes[content..];
-            if self.remaining > 0 || bytes.is_empty() {
+            offset += content;
+            if content > 0 && self.remaining == 0 {
+                complete = offset;
+            }
+            if self.remaining > 0 || offset == bytes.len() {
                 continue;
             }
-            let missing = (HEADER_BYTES - self.header_length).min(bytes.len());
-            self.header[self.header_length..][..missing].copy_from_slice(&bytes[..missing]);
+            let missing = (HEADER_BYTES - self.header_length).min(bytes.len() - offset);
+            self.header[self.header_length..][..missing]
+                .copy_from_slice(&bytes[offset..offset + missing]);
             self.header_length += missing;
-            bytes = &bytes[missing..];
+            offset += missing;
             if self.header_length == HEADER_BYTES {
-                self.remaining = header(&self.header, self.limit)?.1;
+                let (flags, length) = header(&self.header, self.limit)?;
+                match flags {
+                    0 => {}
+                    1 if self.may_be_compressed => {}
+                    1 => return Err(EnvelopeError::Compressed),
+                    flags => return Err(EnvelopeError::Flags(flags)),
+                }
+                self.remaining = length;
                 self.header_length = 0;
                 self.messages += 1;
+                if length == 0 {
+                    complete = offset;
+                }
             }
         }
-        Ok(())
+        Ok(complete)
     }
 
     /// Messages begun so far.
@@ -196,10 +239,16 @@ mod tests {
             let payloads: Vec<_> = read.iter().map(|e| e.payload.to_vec()).collect();
             prop_assert_eq!(&payloads, &messages);
 
-            let mut scanner = EnvelopeScanner::new(100);
+            let mut scanner = EnvelopeScanner::new(100, false);
+            let (mut passed, mut complete) = (0, 0);
             for chunk in &chunks {
-                scanner.scan(chunk).unwrap();
+                let of_chunk = scanner.scan(chunk).unwrap();
+                if of_chunk > 0 {
+                    complete = passed + of_chunk;
+                }
+                passed += chunk.len();
             }
+            prop_assert_eq!(complete, passed);
             prop_assert!(scanner.is_complete());
             prop_assert_eq!(scanner.messages(), messages.len() as u64);
         }
@@ -220,7 +269,7 @@ mod tests {
         let announced = Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff]);
         let error = TooLarge { length: u32::MAX, limit: 4 };
         assert_eq!(read_all(std::slice::from_ref(&announced), 4), Err(error));
-        assert_eq!(EnvelopeScanner::new(4).scan(&announced), Err(error));
+        assert_eq!(EnvelopeScanner::new(4, false).scan(&announced), Err(error.into()));
         assert!(read_all(&[frame(0, b"four")], 4).is_ok());
     }
 
@@ -230,8 +279,19 @@ mod tests {
         reader.push(frame(0, b"hello").slice(..7));
         assert_eq!(reader.next_envelope(), Ok(None));
         assert!(!reader.is_empty());
-        let mut scanner = EnvelopeScanner::new(9);
-        scanner.scan(&frame(0, b"hello")[..7]).unwrap();
+        let mut scanner = EnvelopeScanner::new(9, false);
+        let two = [frame(0, b"a"), frame(0, b"hello").slice(..7)].concat();
+        assert_eq!(scanner.scan(&two), Ok(6));
         assert!(!scanner.is_complete());
+    }
+
+    #[test]
+    fn flags_are_looked_at() {
+        let scan = |flags, may_be_compressed| {
+            EnvelopeScanner::new(9, may_be_compressed).scan(&frame(flags, b"")).err()
+        };
+        assert_eq!(scan(1, true), None);
+        assert_eq!(scan(1, false), Some(EnvelopeError::Compressed));
+        assert_eq!(scan(0x80, true), Some(EnvelopeError::Flags(0x80)));
     }
 }

@@ -7,11 +7,12 @@ use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use percent_encoding::{AsciiSet, CONTROLS};
 use prost::Message as _;
 
-use crate::status::{Code, RpcStatus, Status};
+use super::media_type;
+use crate::status::{Cause, Code, Refusal, RpcStatus, Status};
 
 /// The code's number.
 pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -32,6 +33,26 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// Refuses content types that are gRPC, but of a form that is not served, and a version of HTTP
+/// that has no trailers.
+pub fn check_head(version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    if version < Version::HTTP_2 {
+        let message = "gRPC needs HTTP/2: over HTTP/1.1 use gRPC-Web";
+        return Err(Refusal::new(Cause::NotServed, message));
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
+    match media_type(content_type).to_ascii_lowercase().as_slice() {
+        b"application/grpc" | b"application/grpc+proto" => Ok(()),
+        other => Err(Refusal::new(
+            Cause::UnknownContentType,
+            format!(
+                "content type {} is not served: use application/grpc+proto",
+                String::from_utf8_lossy(other)
+            ),
+        )),
+    }
+}
 
 /// The status told by headers or trailers; None where there is no `grpc-status`.
 pub fn status_from(headers: &HeaderMap) -> Option<Status> {

@@ -3,6 +3,8 @@
 //! Callers cannot speak in the gateway's name: what identifies a caller is written by the
 //! gateway alone, and REST callers forward a short list of headers, not whatever they like.
 
+use std::collections::HashSet;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{Protocol, grpc};
@@ -34,10 +36,13 @@ const HOP: [&str; 13] = [
 /// The metadata a request forwards. Repeated values keep their order.
 pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap, Refusal> {
     let mut metadata = HeaderMap::with_capacity(8);
+    let of_connection = named_by_connection(headers);
     for (name, value) in headers {
         let forwarded = match protocol {
             Protocol::Rest => REST_FORWARDED.contains(&name.as_str()),
-            Protocol::Grpc | Protocol::GrpcWeb => is_rpc_metadata(name, headers),
+            Protocol::Grpc | Protocol::GrpcWeb => {
+                is_rpc_metadata(name.as_str()) && !of_connection.contains(name.as_str())
+            }
         };
         if !forwarded {
             continue;
@@ -53,12 +58,13 @@ pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap,
 /// The upstream's metadata as it goes back to the caller.
 pub fn to_caller(headers: &HeaderMap) -> HeaderMap {
     let mut metadata = HeaderMap::new();
+    let of_connection = named_by_connection(headers);
     for (name, value) in headers {
         let name_text = name.as_str();
         let kept = !HOP.contains(&name_text)
             && !name_text.starts_with("grpc-")
             && !name_text.starts_with("content-")
-            && !is_named_by_connection(name, headers)
+            && !of_connection.contains(name_text)
             && *name != header::SET_COOKIE
             && *name != header::DATE;
         if kept {
@@ -68,14 +74,13 @@ pub fn to_caller(headers: &HeaderMap) -> HeaderMap {
     metadata
 }
 
-fn is_rpc_metadata(name: &HeaderName, headers: &HeaderMap) -> bool {
-    let text = name.as_str();
+fn is_rpc_metadata(text: &str) -> bool {
     let of_this_hop = HOP.contains(&text)
         || text.starts_with("content-")
         || text.starts_with("grpc-")
         || text.starts_with("access-control-")
         || matches!(text, "x-grpc-web" | "x-server-timeout" | "accept" | "accept-encoding");
-    !of_this_hop && !is_reserved(text) && !is_named_by_connection(name, headers)
+    !of_this_hop && !is_reserved(text)
 }
 
 fn is_reserved(name: &str) -> bool {
@@ -86,11 +91,10 @@ fn is_reserved(name: &str) -> bool {
             .all(|(byte, reserved)| byte == reserved || (byte == b'_' && reserved == b'-'))
 }
 
-fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
-    headers.get_all(header::CONNECTION).iter().any(|value| {
-        let names = value.as_bytes().split(|&byte| byte == b',');
-        names.into_iter().any(|n| n.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
-    })
+/// The names in `connection`, in lower case: they are of this hop only.
+fn named_by_connection(headers: &HeaderMap) -> HashSet<String> {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(|n| n.trim().to_ascii_lowercase()).collect()
 }
 
 fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {

@@ -196,10 +196,10 @@ impl Search<'_, '_> {
             }
         }
         let next = node.rest?;
-        // The longest rest first: fixed segments behind `**` are looked for from the end.
+        // The shortest rest first, so that fixed segments behind `**` win over a bare `**`.
         let remaining = &self.segments.decoded[position..];
         let longest = remaining.iter().take_while(|segment| !segment.is_empty()).count();
-        (0..=longest).rev().find_map(|taken| self.descend(next, position + taken, verb))
+        (0..=longest).find_map(|taken| self.descend(next, position + taken, verb))
     }
 
     fn terminal(&mut self, node: &Node, verb: Option<&str>) -> Option<usize> {
@@ -312,6 +312,13 @@ mod tests {
         assert_eq!(find(&tree, "GET /a/end/end"), Ok(Found::Route(0)));
         assert_eq!(find(&tree, "GET /a/1/fin"), Ok(Found::Route(1)));
         assert_eq!(find(&tree, "GET /a/fin"), Ok(Found::Nothing));
+    }
+
+    #[test]
+    fn a_bare_rest_does_not_hide_one_with_segments_behind_it() {
+        let tree = tree(&["GET /v1/{n=**}", "GET /v1/{n=**}/revisions"]);
+        assert_eq!(find(&tree, "GET /v1/a/b/revisions"), Ok(Found::Route(1)));
+        assert_eq!(find(&tree, "GET /v1/a/revisions/b"), Ok(Found::Route(0)));
     }
 
     #[test]

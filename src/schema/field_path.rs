@@ -1,6 +1,6 @@
 //! `user.address.city`: a way from a message to one of its fields.
 
-use super::{Cardinality, Field, MessageIndex, Schema};
+use super::{Cardinality, Field, MessageIndex, MessageType, Schema};
 
 /// A path of field names, resolved against a message type.
 ///
@@ -40,6 +40,11 @@ impl FieldPath {
     pub fn leaf<'s>(&self, schema: &'s Schema) -> &'s Field {
         let (message, position) = self.steps[self.steps.len() - 1];
         &schema.message(message).fields[position]
+    }
+
+    /// The message that the leaf is a field of.
+    pub fn parent<'s>(&self, schema: &'s Schema) -> &'s MessageType {
+        schema.message(self.steps[self.steps.len() - 1].0)
     }
 
     /// The fields on the way, from the outside in, the leaf last.

@@ -58,9 +58,15 @@ pub(super) async fn sniff(stream: &mut TcpStream) -> io::Result<Sniffed> {
     }
 }
 
-/// Which requests of an HTTP/1 connection are being answered: between them, bytes are a head.
+/// Which requests of a connection are being answered: between those of HTTP/1, bytes are a head.
 #[derive(Clone, Debug)]
-pub(super) struct HeadClock(Arc<AtomicUsize>);
+pub(super) struct HeadClock(Arc<Calls>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    open: AtomicUsize,
+    begun: AtomicUsize,
+}
 
 impl HeadClock {
     pub(super) fn new() -> Self {
@@ -69,12 +75,26 @@ impl HeadClock {
 
     /// A head is complete; its call lasts until the guard is dropped.
     pub(super) fn begin_call(&self) -> Busy {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
     }
 
+    /// Waits until no call was open for `limit`, and at most twice that.
+    pub(super) async fn idle_for(&self, limit: Duration) {
+        let mut before = None;
+        loop {
+            let begun = self.0.begun.load(Ordering::Relaxed);
+            if self.is_idle() && before == Some(begun) {
+                return;
+            }
+            before = self.is_idle().then_some(begun);
+            tokio::time::sleep(limit).await;
+        }
+    }
+
     fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.0.open.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -88,7 +108,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

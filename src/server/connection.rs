@@ -56,6 +56,7 @@ pub(super) struct Connections<S> {
     http2: http2::Builder<TokioExecutor>,
     first_byte: Duration,
     head: Duration,
+    idle: Duration,
     phase: Phase,
 }
 
@@ -88,6 +89,7 @@ impl<S: CallService> Connections<S> {
             http2,
             first_byte: Duration::from_millis(config.first_byte_ms),
             head: Duration::from_millis(config.head_ms),
+            idle: Duration::from_millis(limits.idle_ms),
             phase,
         }
     }
@@ -129,6 +131,8 @@ impl<S: CallService> Connections<S> {
                 });
                 let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), service));
                 tokio::select! {
+                    // The request that was sniffed is taken up before a stop is looked at.
+                    biased;
                     result = connection.as_mut() => return Ok(result?),
                     () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
                 }
@@ -137,13 +141,21 @@ impl<S: CallService> Connections<S> {
             Http::Two => {
                 // Heads of HTTP/2 are bounded by h2 itself.
                 let io = CallerIo::untimed(stream, sniffed.read);
+                let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
-                    service.clone().call(request.map(Body::new))
+                    let busy = calls.begin_call();
+                    let answer = service.clone().call(request.map(Body::new));
+                    async move {
+                        let response = answer.await?;
+                        Ok::<_, Infallible>(response.map(|body| busy.until_end_of(body)))
+                    }
                 });
                 let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
                 tokio::select! {
+                    biased;
                     result = connection.as_mut() => return Ok(result?),
                     () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+                    () = clock.idle_for(self.idle) => connection.as_mut().graceful_shutdown(),
                 }
                 Ok(connection.await?)
             }

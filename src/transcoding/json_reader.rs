@@ -1,8 +1,11 @@
-//! What a ProtoJSON reader must see that a general JSON parser lets pass: nesting too deep and
-//! one key twice. Also the JSON path of a byte offset, found by walking again, so that nothing
-//! is kept for it while all goes well.
+//! What a ProtoJSON reader must see that a general JSON parser lets pass: nesting too deep, and
+//! one field twice, under one name or both. Also the JSON path of a byte offset, found by walking
+//! again, so that nothing is kept for it while all goes well.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
+
+use super::any_depth;
+use crate::schema::{Cardinality, Kind, MessageIndex, Schema};
 
 /// JSON that is not a message of the expected type: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +29,31 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// Refuses nesting beyond `depth_limit` and duplicate keys. Syntax is the parser's to check: on
-/// malformed input this stops early and finds nothing.
-pub(super) fn check(json: &[u8], depth_limit: usize) -> Result<(), JsonError> {
+/// Refuses nesting beyond `depth_limit`, and a field of `message` (or of a message in it) that is
+/// there twice. Syntax is the parser's to check: on malformed input this stops early and finds
+/// nothing.
+pub(super) fn check(
+    json: &[u8],
+    schema: &Schema,
+    message: MessageIndex,
+    depth_limit: usize,
+) -> Result<(), JsonError> {
     let mut walker = Walker::new(json);
+    walker.schema = Some(schema);
+    walker.next = Type::Message(message);
     loop {
         match walker.step() {
             Step::Went if walker.stack.len() > depth_limit => {
                 return Err(walker.error(format!("nested more than {depth_limit} levels deep")));
             }
+            Step::Went if walker.any_depth > any_depth::LIMIT => {
+                let limit = any_depth::LIMIT;
+                let message =
+                    format!("google.protobuf.Any is nested more than {limit} levels deep");
+                return Err(walker.error(message));
+            }
             Step::Went => {}
-            Step::DuplicateKey => return Err(walker.error("this key occurs twice".to_owned())),
+            Step::DuplicateKey => return Err(walker.error("this field occurs twice".to_owned())),
             Step::End => return Ok(()),
         }
     }
@@ -52,14 +69,30 @@ pub(super) fn error_at(json: &[u8], offset: usize, message: String) -> JsonError
 
 struct Walker<'j> {
     json: &'j [u8],
+    schema: Option<&'j Schema>,
     offset: usize,
     stack: Vec<Frame<'j>>,
+    /// Open objects with an `@type`.
+    any_depth: usize,
     key_is_next: bool,
+    /// Of the value that comes next.
+    next: Type,
 }
 
 enum Frame<'j> {
-    Object { keys: HashSet<Cow<'j, str>>, key: Cow<'j, str> },
-    Array { index: usize },
+    Object { keys: HashSet<Cow<'j, str>>, key: Cow<'j, str>, r#type: Type, is_any: bool },
+    Array { index: usize, of: Type },
+}
+
+/// What is known of a value's type.
+#[derive(Clone, Copy)]
+enum Type {
+    /// A message whose JSON has its fields as keys.
+    Message(MessageIndex),
+    /// A map whose values are of a kind.
+    MapOf(Kind),
+    /// A scalar, a well-known type, or not known.
+    Other,
 }
 
 enum Step {
@@ -70,34 +103,46 @@ enum Step {
 
 impl<'j> Walker<'j> {
     fn new(json: &'j [u8]) -> Self {
-        Self { json, offset: 0, stack: Vec::new(), key_is_next: false }
+        Self {
+            json,
+            schema: None,
+            offset: 0,
+            stack: Vec::new(),
+            any_depth: 0,
+            key_is_next: false,
+            next: Type::Other,
+        }
     }
 
     /// Goes past one token.
     fn step(&mut self) -> Step {
-        let Some(&byte) = self.json.get(self.offset) else {
-            return Step::End;
-        };
+        let Some(&byte) = self.json.get(self.offset) else { return Step::End };
         if byte == b'"' {
             return self.string();
         }
         self.offset += 1;
         match byte {
             b'{' => {
-                self.stack.push(Frame::Object { keys: HashSet::new(), key: Cow::Borrowed("") });
+                let (keys, key) = (HashSet::new(), Cow::Borrowed(""));
+                self.stack.push(Frame::Object { keys, key, r#type: self.next, is_any: false });
                 self.key_is_next = true;
             }
             b'[' => {
-                self.stack.push(Frame::Array { index: 0 });
+                self.stack.push(Frame::Array { index: 0, of: self.next });
                 self.key_is_next = false;
             }
             b'}' | b']' => {
-                self.stack.pop();
+                if let Some(Frame::Object { is_any: true, .. }) = self.stack.pop() {
+                    self.any_depth -= 1;
+                }
                 self.key_is_next = false;
             }
             b',' => match self.stack.last_mut() {
                 Some(Frame::Object { .. }) => self.key_is_next = true,
-                Some(Frame::Array { index }) => *index += 1,
+                Some(Frame::Array { index, of }) => {
+                    *index += 1;
+                    self.next = *of;
+                }
                 None => {}
             },
             _ => {}
@@ -111,7 +156,7 @@ impl<'j> Walker<'j> {
         if !std::mem::take(&mut self.key_is_next) {
             return Step::Went;
         }
-        let Some(Frame::Object { keys, key }) = self.stack.last_mut() else {
+        let Some(Frame::Object { keys, key, r#type, is_any }) = self.stack.last_mut() else {
             return Step::Went;
         };
         let inner = &raw[1..raw.len().saturating_sub(1).max(1)];
@@ -122,7 +167,25 @@ impl<'j> Walker<'j> {
                 Err(_) => return Step::Went,
             },
         };
-        if keys.insert(key.clone()) { Step::Went } else { Step::DuplicateKey }
+        let mut unique = key.clone();
+        self.next = Type::Other;
+        match (self.schema, *r#type) {
+            (Some(schema), Type::Message(message)) => {
+                if let Some(field) = schema.message(message).field(key) {
+                    unique = Cow::Borrowed(&field.json_name);
+                    self.next = type_of(schema, field.kind, field.cardinality);
+                }
+            }
+            (Some(schema), Type::MapOf(kind)) => {
+                self.next = type_of(schema, kind, Cardinality::Singular);
+            }
+            _ if *key == "@type" && !*is_any => {
+                *is_any = true;
+                self.any_depth += 1;
+            }
+            _ => {}
+        }
+        if keys.insert(unique) { Step::Went } else { Step::DuplicateKey }
     }
 
     /// The offset behind the token that comes next.
@@ -151,7 +214,7 @@ impl<'j> Walker<'j> {
                     }
                     path.push_str(key);
                 }
-                Frame::Array { index } => path.push_str(&format!("[{index}]")),
+                Frame::Array { index, .. } => path.push_str(&format!("[{index}]")),
             }
         }
         path
@@ -162,15 +225,57 @@ impl<'j> Walker<'j> {
     }
 }
 
+fn type_of(schema: &Schema, kind: Kind, cardinality: Cardinality) -> Type {
+    let Some(index) = kind.message() else { return Type::Other };
+    let message = schema.message(index);
+    if cardinality == Cardinality::Map {
+        return message.field_by_number(2).map_or(Type::Other, |value| Type::MapOf(value.kind));
+    }
+    // Well-known types have a JSON form of their own.
+    match message.name.starts_with("google.protobuf.") {
+        true => Type::Other,
+        false => Type::Message(index),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(json: &[u8], depth_limit: usize) -> Result<(), JsonError> {
+        let source = "syntax = \"proto3\"; message M { M child_of_m = 1; repeated M list = 2; \
+                      map<string, M> by_name = 3; string k = 4; }";
+        let schema = crate::schema::compile_for_tests("m.proto", source).unwrap();
+        let message = schema.message_by_name("M").unwrap();
+        super::check(json, &schema, message, depth_limit)
+    }
+
+    #[test]
+    fn one_field_under_both_its_names_is_refused_wherever_it_is() {
+        for (before, after) in [("", ""), ("{\"list\":[{},", "]}"), ("{\"by_name\":{\"x\":", "}}")]
+        {
+            let json = format!("{before}{{\"child_of_m\":null,\"childOfM\":null}}{after}");
+            let error = check(json.as_bytes(), 100).unwrap_err();
+            assert!(error.path.ends_with("childOfM"), "{error}");
+        }
+        // In a map, a key is a key.
+        assert_eq!(check(br#"{"byName":{"child_of_m":{},"childOfM":{}}}"#, 100), Ok(()));
+    }
+
+    #[test]
+    fn nested_any_has_a_limit_of_its_own() {
+        let nested =
+            |levels| format!("{}{}", r#"{"@type":"t","value":"#.repeat(levels), "}".repeat(levels));
+        let json = |levels| format!("{{\"x\":{}}}", nested(levels));
+        assert_eq!(check(json(32).as_bytes(), 100), Ok(()));
+        assert!(check(json(33).as_bytes(), 100).unwrap_err().message.contains("Any"));
+    }
 
     #[test]
     fn one_key_twice_is_refused_however_it_is_spelled() {
         let error = check(br#"{"a":{"b":[1,{"k":1,"\u006b":2}]}}"#, 100).unwrap_err();
         assert_eq!(error.path, "a.b[1].k");
-        assert_eq!(error.to_string(), "a.b[1].k: this key occurs twice (at byte 28)");
+        assert_eq!(error.to_string(), "a.b[1].k: this field occurs twice (at byte 28)");
         assert_eq!(check(br#"{"a":{"k":1},"k":{"k":"k"}}"#, 100), Ok(()));
         assert_eq!(check(br#"["k","k",{"k":"\"k\\"}]"#, 100), Ok(()));
     }

@@ -41,7 +41,7 @@ impl Transcoder {
         options: &ReadOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), JsonError> {
-        json_reader::check(json, options.depth_limit)?;
+        json_reader::check(json, &self.schema, message, options.depth_limit)?;
         let read = DeserializeOptions::new().deny_unknown_fields(!options.ignore_unknown_fields);
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let value = DynamicMessage::deserialize_with_options(

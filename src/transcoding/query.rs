@@ -48,6 +48,13 @@ impl Transcoder {
         }
         let path = FieldPath::resolve(&self.schema, input, name)
             .map_err(|reason| violation(format!("is not a parameter of this method: {reason}")))?;
+        let outer = path.fields(&self.schema).rev().skip(1);
+        for kind in outer.filter_map(|field| field.kind.message()) {
+            if self.schema.message(kind).is_text_in_json() {
+                let name = &self.schema.message(kind).name;
+                return Err(violation(format!("is inside a {name}: write it as one value")));
+            }
+        }
         let field = path.leaf(&self.schema);
         let mut element = Vec::new();
         match (field.cardinality, map_key, field.kind) {

@@ -9,6 +9,7 @@ use std::{borrow::Cow, collections::HashMap};
 use super::{
     JsonError, ReadOptions, Transcoder,
     query::{QueryField, QueryParameter},
+    text_value::is_default,
     wire::{find_last, put_nested},
 };
 use crate::{
@@ -26,6 +27,8 @@ pub struct RestRequest<'r> {
     pub query: &'r [QueryParameter<'r>],
     /// The HTTP body.
     pub body: RequestBody<'r>,
+    /// A field that is set whatever the others say: where a stream resumes.
+    pub resume: Option<(&'r FieldPath, &'r str)>,
 }
 
 /// What the HTTP body is of the request message.
@@ -56,6 +59,16 @@ impl Transcoder {
         self.bind_query(request, options, &path, out, &mut violations);
         for bound in &path {
             self.put(bound, out);
+        }
+        if let Some((path, text)) = request.resume {
+            let mut element = Vec::new();
+            match self.text_to_wire(path.leaf(&self.schema), text, &mut element) {
+                Ok(()) => self.put(&QueryField { path: path.clone(), element }, out),
+                Err(description) => {
+                    violations
+                        .push(FieldViolation { field: path.display(&self.schema), description });
+                }
+            }
         }
         if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
@@ -94,8 +107,17 @@ impl Transcoder {
                 refuse(description);
                 continue;
             }
-            if find_last(body, &path.numbers(&self.schema)).is_some_and(|said| said != element) {
+            let differs = match find_last(body, &path.numbers(&self.schema)) {
+                Some(said) => said != element,
+                // A default is not encoded, but may have been said.
+                None => !is_default(&element) && self.is_said(request, path),
+            };
+            if differs {
                 refuse("the path and the body give different values".to_owned());
+                continue;
+            }
+            if self.siblings(path).any(|sibling| find_last(body, &sibling).is_some()) {
+                refuse("another member of its oneof is given too".to_owned());
                 continue;
             }
             bound.push(QueryField { path: (*path).clone(), element });
@@ -113,10 +135,15 @@ impl Transcoder {
     ) {
         // What is set so far: a singular field, or a oneof by the path of its message.
         let mut fields: HashMap<FieldPath, Vec<u8>> = HashMap::new();
-        let mut oneofs: HashMap<(Vec<u32>, u32), FieldPath> = HashMap::new();
+        let mut oneofs: HashMap<(Vec<u32>, u32), u32> = HashMap::new();
         for bound in path {
             fields.insert(bound.path.clone(), bound.element.clone());
-            oneofs.extend(self.oneof_key(&bound.path).map(|key| (key, bound.path.clone())));
+            oneofs.extend(self.oneofs(&bound.path));
+        }
+        if let RequestBody::Field(body, json) = request.body
+            && !is_blank(json)
+        {
+            oneofs.extend(self.oneofs(body));
         }
         for parameter in request.query {
             let bound = match self.query_field(request.input, parameter) {
@@ -165,13 +192,13 @@ impl Transcoder {
                         fields.insert(bound.path.clone(), bound.element.clone());
                     }
                 }
-                if let Some(key) = self.oneof_key(&bound.path)
-                    && oneofs.insert(key, bound.path.clone()).is_some()
-                {
-                    refuse("another member of its oneof is given too");
-                    continue;
-                }
             }
+            let chosen = self.oneofs(&bound.path);
+            if chosen.iter().any(|(key, member)| oneofs.get(key).is_some_and(|m| m != member)) {
+                refuse("another member of its oneof is given too");
+                continue;
+            }
+            oneofs.extend(chosen);
             self.put(&bound, out);
         }
     }
@@ -182,11 +209,44 @@ impl Transcoder {
         FieldPath::resolve(&self.schema, input, name).is_ok()
     }
 
-    fn oneof_key(&self, path: &FieldPath) -> Option<(Vec<u32>, u32)> {
-        let oneof = path.leaf(&self.schema).oneof?;
-        let mut numbers = path.numbers(&self.schema);
-        numbers.pop();
-        Some((numbers, oneof))
+    /// The oneofs that a field chooses, its own and those of the messages around it: where each
+    /// is, and which member.
+    fn oneofs(&self, path: &FieldPath) -> Vec<((Vec<u32>, u32), u32)> {
+        let mut outer = Vec::new();
+        let mut chosen = Vec::new();
+        for field in path.fields(&self.schema) {
+            if let Some(oneof) = field.oneof {
+                chosen.push(((outer.clone(), oneof), field.number));
+            }
+            outer.push(field.number);
+        }
+        chosen
+    }
+
+    /// The other members of a field's oneof, each as the numbers that lead to it.
+    fn siblings(&self, path: &FieldPath) -> impl Iterator<Item = Vec<u32>> {
+        let leaf = path.leaf(&self.schema);
+        let mut outer = path.numbers(&self.schema);
+        outer.pop();
+        let members = path.parent(&self.schema).fields.iter().filter(move |field| {
+            leaf.oneof.is_some() && field.oneof == leaf.oneof && field.number != leaf.number
+        });
+        members.map(move |field| outer.iter().copied().chain([field.number]).collect())
+    }
+
+    /// Whether the JSON body has a value for the field, be it its default.
+    fn is_said(&self, request: &RestRequest<'_>, path: &FieldPath) -> bool {
+        let (json, skipped) = match request.body {
+            RequestBody::Message(json) => (json, 0),
+            RequestBody::Field(field, json) if field.is_prefix_of(path) => (json, field.depth()),
+            _ => return false,
+        };
+        let Ok(json) = serde_json::from_slice::<serde_json::Value>(json) else { return false };
+        let mut value = Some(&json);
+        for field in path.fields(&self.schema).skip(skipped) {
+            value = value.and_then(|v| v.get(&field.json_name).or_else(|| v.get(&field.name)));
+        }
+        value.is_some_and(|value| !value.is_null())
     }
 
     fn put(&self, bound: &QueryField, out: &mut Vec<u8>) {

@@ -70,6 +70,10 @@ impl Transcoder {
         let r#type = self.schema.message(message);
         if let Some(value) = r#type.field("value").filter(|_| r#type.is_wrapper()) {
             self.text_to_wire(value, text, &mut wire)?;
+            // As every writer has it: a default is not written.
+            if is_default(&wire) {
+                wire.clear();
+            }
             return Ok(wire);
         }
         let json = match r#type.name.as_str() {
@@ -83,6 +87,12 @@ impl Transcoder {
             .map_err(|error| error.message)?;
         Ok(wire)
     }
+}
+
+/// Whether an encoded scalar field is at its default: nothing but zeros behind the key.
+pub(super) fn is_default(field: &[u8]) -> bool {
+    let mut rest = field;
+    prost::encoding::decode_key(&mut rest).is_ok() && rest.iter().all(|&byte| byte == 0)
 }
 
 fn put_fixed(number: u32, bytes: &[u8], out: &mut Vec<u8>) {

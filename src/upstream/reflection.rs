@@ -161,9 +161,10 @@ impl Client<'_> {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
 
         let (head, body) = self.upstream.clone().call(request).await?.into_parts();
-        let is_unimplemented = |headers: &http::HeaderMap| {
-            headers.get("grpc-status").is_some_and(|status| status == "12")
+        let ended_with = |headers: &http::HeaderMap, code: &str| {
+            headers.get("grpc-status").is_some_and(|status| status == code)
         };
+        let is_unimplemented = |headers: &http::HeaderMap| ended_with(headers, "12");
         if is_unimplemented(&head.headers) || head.status == http::StatusCode::NOT_FOUND {
             return Err(ReflectionError::Unimplemented);
         }
@@ -179,6 +180,10 @@ impl Client<'_> {
             })?;
         if collected.trailers().is_some_and(is_unimplemented) {
             return Err(ReflectionError::Unimplemented);
+        }
+        // Some servers tell "not found" as the call's status, some in a message.
+        if ended_with(collected.trailers().unwrap_or(&head.headers), "5") {
+            return Ok(ReflectionResponse { answer: None });
         }
         let bytes = collected.to_bytes();
         let length = bytes.get(1..5).and_then(|length| length.try_into().ok());

@@ -92,14 +92,20 @@ impl<S: Store> user_service_server::UserService for UserService<S> {
             Ok(rows @ 1..=MAX_PAGE_SIZE) => rows,
             _ => return Err(invalid("Invalid page size", "page_size", "must be 0 to 1,000")),
         };
-        if !page_token.is_empty() && Uuid::try_parse(&page_token).is_err() {
-            let reason = "must be the id of the last user seen";
-            return Err(invalid("Invalid page token", "page_token", reason));
-        }
+        let after = match page_token.as_str() {
+            "" => String::new(),
+            // In the spelling that ids are kept in: they are compared as text.
+            token => {
+                Uuid::try_parse(token).map(|id| id.hyphenated().to_string()).map_err(|_| {
+                    let reason = "must be the id of the last user seen";
+                    invalid("Invalid page token", "page_token", reason)
+                })?
+            }
+        };
         let pages = Pages {
             store: Arc::clone(&self.store),
             page_size,
-            after: page_token,
+            after,
             page: VecDeque::new(),
             is_last: false,
         };

@@ -5,9 +5,13 @@ use std::{collections::BTreeMap, path::Path};
 use axum::body::Body;
 use serde::Deserialize;
 use serde_json::Value;
+use transom::Gateway;
 use transom_test_services::inventory::Inventory;
 
-use crate::support::{inventory_gateway, request, send};
+use crate::{
+    remote,
+    support::{inventory_gateway, request, send},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,9 +41,15 @@ struct Case {
 }
 
 async fn run(file: &str) {
+    let in_process = inventory_gateway(Inventory::default()).build().unwrap();
+    run_through(&in_process, file).await;
+    let upstream = remote::serve_inventory(Inventory::default()).await;
+    run_through(&remote::gateway(upstream), file).await;
+}
+
+async fn run_through(gateway: &Gateway, file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
     let cases: Vec<Case> = serde_norway::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let gateway = inventory_gateway(Inventory::default()).build().unwrap();
     let mut failures = Vec::new();
     for case in &cases {
         let mut builder = request(&case.request);
@@ -50,7 +60,7 @@ async fn run(file: &str) {
             builder = builder.header(name, value);
         }
         let body = Body::from(case.body.clone().unwrap_or_default());
-        let answer = send(&gateway, builder.body(body).unwrap()).await;
+        let answer = send(gateway, builder.body(body).unwrap()).await;
 
         let mut wrong = Vec::new();
         if answer.status != case.status {

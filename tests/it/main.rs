@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what a test unwraps, it asserts
 
 mod cases;
+mod faults;
 mod grpc_web;
 mod limits;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
 #[cfg(feature = "cli")]
 mod readme;
+mod remote;
+mod rpc;
 mod server;
 mod streaming;
 mod support;

@@ -9,6 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 use transom::{
+    Gateway,
     config::{Drain, Limits, Listener},
     layers,
     server::{self, Hooks, Readiness, Stop},
@@ -28,6 +29,15 @@ struct Running {
 async fn start(listener: Listener, drain: Drain) -> Running {
     let inventory = Inventory::default();
     let gateway = inventory_gateway(inventory.clone()).build().unwrap();
+    start_gateway(gateway, inventory, listener, drain).await
+}
+
+async fn start_gateway(
+    gateway: Gateway,
+    inventory: Inventory,
+    listener: Listener,
+    drain: Drain,
+) -> Running {
     let readiness = Readiness::new();
     let router =
         server::router(axum::Router::new().fallback_service(gateway.clone()), readiness.clone());
@@ -45,6 +55,15 @@ async fn start(listener: Listener, drain: Drain) -> Running {
     });
     until(|| readiness.is_ready()).await;
     Running { address, stops, readiness, inventory, server }
+}
+
+/// A gateway on a socket, for as long as the test runs.
+pub(crate) async fn serve_gateway(gateway: Gateway) -> SocketAddr {
+    let drain = Drain::default();
+    let running = start_gateway(gateway, Inventory::default(), two_workers(), drain).await;
+    // Without anybody who could tell it to stop, it would.
+    std::mem::forget(running.stops);
+    running.address
 }
 
 fn two_workers() -> Listener {

@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(out.join("inventory.v1.bin"), &descriptors)?;
     tonic_prost_build::configure()
+        .build_transport(false)
         .compile_fds(prost_types::FileDescriptorSet::decode(&descriptors[..])?)?;
     Ok(())
 }

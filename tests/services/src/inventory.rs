@@ -17,8 +17,8 @@ pub mod v1 {
     tonic::include_proto!("inventory.v1");
 }
 
-pub use v1::inventory_server::InventoryServer;
 use v1::*;
+pub use v1::{inventory_client::InventoryClient, inventory_server::InventoryServer};
 
 use crate::google::rpc;
 
