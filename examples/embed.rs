@@ -8,6 +8,8 @@
 //! curl -N http://127.0.0.1:3000/v1/users
 //! ```
 
+#![allow(clippy::print_stdout)] // an example talks
+
 use std::time::SystemTime;
 
 use axum::{Router, routing::get};

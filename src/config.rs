@@ -1,5 +1,12 @@
 //! Configuration: plain structs, one file per concern. Every field says its unit, its default,
 //! and what zero means; an unknown key is an error. Durations are in milliseconds.
+//!
+//! ```
+//! use transom::config::{Config, Limits};
+//!
+//! let config = Config { limits: Limits { body_limit_bytes: 1 << 20, ..Limits::default() }, ..Config::default() };
+//! assert_eq!(config.check(), Ok(()));
+//! ```
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -2,6 +2,21 @@
 //!
 //! Each submodule turns one protocol's bytes and headers into neutral values and back. Nothing
 //! here waits, reads a socket or knows the time.
+//!
+//! ```
+//! use http::{HeaderMap, HeaderValue, header};
+//! use transom::{protocol::{Protocol, refusal}, status::{Cause, Refusal}};
+//!
+//! let mut headers = HeaderMap::new();
+//! headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc-web+proto"));
+//! let protocol = Protocol::detect(&headers);
+//!
+//! // One refusal, told in the caller's own protocol.
+//! let refusal = Refusal::new(Cause::UnknownRpc, "no such method");
+//! let response = refusal::render(protocol, &refusal, None);
+//! assert!(response.body().ends_with(b"grpc-status:12\r\ngrpc-message:no such method\r\n"));
+//! assert_eq!(refusal::render(Protocol::Rest, &refusal, None).status(), 404);
+//! ```
 
 use http::{HeaderMap, header};
 

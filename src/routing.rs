@@ -3,6 +3,28 @@
 //! A [`RouteTable`] is built from the schemas of all upstreams at once, all-or-nothing, with
 //! every conflict located, and never changes afterwards. Every method answers at
 //! `POST /pkg.Service/Method` too, unless a rule of the schema has that route.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use transom::{routing::{Found, RouteTable}, schema::Schema};
+//!
+//! # let source = r#"
+//! #     syntax = "proto3";
+//! #     package greet.v1;
+//! #     import "google/api/annotations.proto";
+//! #     service Greeter {
+//! #       rpc Greet(Name) returns (Name) { option (google.api.http) = {get: "/v1/greet/{name}"}; }
+//! #     }
+//! #     message Name { string name = 1; int64 times = 2; }
+//! # "#;
+//! # let bytes = transom::schema::compile_protos(&[("greet.proto".into(), source.into())])?;
+//! let table = RouteTable::build(vec![Arc::new(Schema::from_descriptor_set(bytes)?)])?;
+//! let Ok(Found::Route(route)) = table.find(&http::Method::GET, "/v1/greet/Ada%20L") else { panic!() };
+//! let route = &table.routes()[route];
+//! assert_eq!(table.method(route.method).name, "Greet");
+//! assert_eq!(route.captures("/v1/greet/Ada%20L").next().unwrap().unwrap(), "Ada L");
+//! # Ok::<_, transom::schema::Problems>(())
+//! ```
 
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 

@@ -3,6 +3,24 @@
 //! Reads a `FileDescriptorSet` itself, because typed descriptors lose the custom options that
 //! routes come from. Building is all-or-nothing and reports every [`Problem`] it finds. A
 //! [`Schema`] never changes once built. No I/O.
+//!
+//! ```
+//! use transom::schema::{Schema, compile_protos};
+//!
+//! let source = r#"
+//!     syntax = "proto3";
+//!     package greet.v1;
+//!     import "google/api/annotations.proto";
+//!     service Greeter {
+//!       rpc Greet(Name) returns (Name) { option (google.api.http) = {get: "/v1/greet/{name}"}; }
+//!     }
+//!     message Name { string name = 1; }
+//! "#;
+//! let bytes = compile_protos(&[("greet.proto".to_owned(), source.to_owned())])?;
+//! let schema = Schema::from_descriptor_set(bytes)?;
+//! assert_eq!(schema.services()[0].methods[0].full_name(), "greet.v1.Greeter/Greet");
+//! # Ok::<_, transom::schema::Problems>(())
+//! ```
 
 use std::collections::HashMap;
 

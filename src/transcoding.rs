@@ -2,6 +2,39 @@
 //!
 //! Bytes in, bytes out; options per call; errors that name the JSON path, the byte offset and
 //! what was expected. The JSON is ProtoJSON. No I/O, no async.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use transom::{schema::Schema, transcoding::{ReadOptions, Transcoder, WriteOptions}};
+//!
+//! # let source = r#"
+//! #     syntax = "proto3";
+//! #     package greet.v1;
+//! #     import "google/api/annotations.proto";
+//! #     service Greeter {
+//! #       rpc Greet(Name) returns (Name) { option (google.api.http) = {get: "/v1/greet/{name}"}; }
+//! #     }
+//! #     message Name { string name = 1; int64 times = 2; }
+//! # "#;
+//! # let bytes = transom::schema::compile_protos(&[("greet.proto".into(), source.into())])?;
+//! let schema = Arc::new(Schema::from_descriptor_set(bytes)?);
+//! let name = schema.message_by_name("greet.v1.Name").unwrap();
+//! let transcoder = Transcoder::new(schema)?;
+//!
+//! let mut wire = Vec::new();
+//! transcoder.json_to_wire(name, br#"{"times":"7"}"#, &ReadOptions::default(), &mut wire).unwrap();
+//! assert_eq!(wire, [0x10, 7]);
+//!
+//! let mut json = Vec::new();
+//! transcoder.wire_to_json(name, &wire, &WriteOptions::default(), &mut json).unwrap();
+//! assert_eq!(json, br#"{"times":"7"}"#);
+//!
+//! let error = transcoder
+//!     .json_to_wire(name, br#"{"times":[]}"#, &ReadOptions::default(), &mut wire)
+//!     .unwrap_err();
+//! assert_eq!(error.path, "times");
+//! # Ok::<_, transom::schema::Problems>(())
+//! ```
 
 use std::sync::Arc;
 

@@ -3,6 +3,18 @@
 //! An upstream is a tower service from gRPC requests to gRPC responses: length-prefixed messages
 //! in the body, metadata in headers, the status in trailers. A tonic server is one as it is; a
 //! service behind a socket is another.
+//!
+//! ```
+//! use transom::{config, upstream::Upstream};
+//!
+//! let options = config::Upstream {
+//!     url: "http://127.0.0.1:50051".to_owned(),
+//!     connect_ms: 500,
+//!     ..config::Upstream::default()
+//! };
+//! let upstream = Upstream::remote(&options)?; // nothing is connected yet
+//! # Ok::<_, transom::upstream::RemoteError>(())
+//! ```
 
 use std::{
     future::Future,

@@ -43,6 +43,16 @@ pub fn finish(flags: u8, mut buffer: Vec<u8>) -> Option<Bytes> {
 }
 
 /// Reads envelopes from chunks that end anywhere. A message that lies in one chunk is not copied.
+///
+/// ```
+/// use transom::protocol::envelope::EnvelopeReader;
+///
+/// let mut reader = EnvelopeReader::new(1024);
+/// reader.push((&b"\0\0\0\0\x02h"[..]).into());
+/// assert_eq!(reader.next_envelope(), Ok(None));
+/// reader.push((&b"i"[..]).into());
+/// assert_eq!(reader.next_envelope().unwrap().unwrap().payload, "hi");
+/// ```
 #[derive(Debug)]
 pub struct EnvelopeReader {
     limit: usize,
