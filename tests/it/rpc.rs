@@ -11,9 +11,12 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 use transom::Gateway;
-use transom_test_services::inventory::{
-    Inventory, InventoryClient,
-    v1::{CountReply, CountRequest, Everything, FailRequest, GetItemRequest},
+use transom_test_services::{
+    INVENTORY_DESCRIPTOR_SET,
+    inventory::{
+        Inventory, InventoryClient, InventoryServer,
+        v1::{CountReply, CountRequest, Everything, FailRequest, GetItemRequest},
+    },
 };
 
 use crate::{
@@ -171,6 +174,21 @@ async fn compressed_messages_pass_as_they_are() {
         let status = client.send_compressed(Gzip).echo(everything).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented, "{what}: {status}");
     }
+}
+
+#[tokio::test]
+async fn compressed_answers_pass_as_they_are() {
+    use tonic::codec::CompressionEncoding::Gzip;
+    let service = InventoryServer::new(Inventory::default()).send_compressed(Gzip);
+    let gateway = Gateway::builder().service(INVENTORY_DESCRIPTOR_SET, service).build().unwrap();
+    let mut client = client(gateway).await.accept_compressed(Gzip);
+    let everything = Everything { text: "x".repeat(5_000), ..Default::default() };
+    let echoed = client.echo(everything.clone()).await.unwrap();
+    assert_eq!(echoed.metadata().get("grpc-encoding").unwrap(), "gzip");
+    assert_eq!(echoed.into_inner(), everything);
+    let count = CountRequest { messages: 3, padding_bytes: 2_000, ..Default::default() };
+    let counted = client.count(count).await.unwrap().into_inner();
+    assert_eq!(counted.map(|reply| reply.unwrap().number).collect::<Vec<_>>().await, [1, 2, 3]);
 }
 
 #[tokio::test]
