@@ -25,6 +25,7 @@ mod builder;
 mod call;
 mod collect;
 mod deadline;
+mod grpc_web;
 mod guard;
 mod passthrough;
 mod reply;
@@ -224,7 +225,7 @@ impl Gateway {
                 streaming::call(call, head, body).await
             }
             Protocol::Rest => unary::call(&call, head, body).await,
-            Protocol::Grpc | Protocol::GrpcWeb => passthrough::call(call, head, body).await,
+            Protocol::Grpc | Protocol::GrpcWeb(_) => passthrough::call(call, head, body).await,
         }
     }
 

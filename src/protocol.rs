@@ -30,6 +30,8 @@ pub mod rest;
 pub mod sse;
 pub mod timeout;
 
+pub use grpc_web::GrpcWebForm;
+
 /// The protocol a caller speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -38,7 +40,7 @@ pub enum Protocol {
     /// gRPC over HTTP/2.
     Grpc,
     /// gRPC-Web over HTTP/1.1 or HTTP/2.
-    GrpcWeb,
+    GrpcWeb(GrpcWebForm),
 }
 
 impl Protocol {
@@ -46,6 +48,7 @@ impl Protocol {
     ///
     /// | `content-type` | protocol |
     /// |---|---|
+    /// | `application/grpc-web-text*` | gRPC-Web, as text |
     /// | `application/grpc-web*` | gRPC-Web |
     /// | `application/grpc*` | gRPC |
     /// | anything else, or none | REST |
@@ -57,15 +60,20 @@ impl Protocol {
             return Self::Rest;
         };
         let essence = media_type(content_type.as_bytes());
-        if essence.len() < GRPC.len() || !essence[..GRPC.len()].eq_ignore_ascii_case(GRPC) {
+        if !starts_with(essence, GRPC) {
             return Self::Rest;
         }
         match &essence[GRPC.len()..] {
-            [b'-', w, e, b, ..] if [*w, *e, *b].eq_ignore_ascii_case(b"web") => Self::GrpcWeb,
+            web if starts_with(web, b"-web-text") => Self::GrpcWeb(GrpcWebForm::Text),
+            web if starts_with(web, b"-web") => Self::GrpcWeb(GrpcWebForm::Binary),
             [] | [b'+' | b';', ..] => Self::Grpc,
             _ => Self::Rest,
         }
     }
+}
+
+fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
+    text.len() >= prefix.len() && text[..prefix.len()].eq_ignore_ascii_case(prefix)
 }
 
 /// The type and subtype of a `content-type`, without parameters.
@@ -81,9 +89,9 @@ mod tests {
     #[test]
     fn the_content_type_tells_whatever_its_case_and_parameters() {
         for (content_type, protocol) in [
-            ("application/grpc-web", Protocol::GrpcWeb),
-            ("application/grpc-web+proto; charset=utf-8", Protocol::GrpcWeb),
-            ("Application/gRPC-Web-Text", Protocol::GrpcWeb),
+            ("application/grpc-web", Protocol::GrpcWeb(GrpcWebForm::Binary)),
+            ("application/grpc-web+proto; charset=utf-8", Protocol::GrpcWeb(GrpcWebForm::Binary)),
+            ("Application/gRPC-Web-Text", Protocol::GrpcWeb(GrpcWebForm::Text)),
             ("application/grpc", Protocol::Grpc),
             ("application/GRPC+proto", Protocol::Grpc),
             ("application/grpcx", Protocol::Rest),

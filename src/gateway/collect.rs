@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 
 use crate::{
     config::Deadlines,
+    protocol::grpc_web::NotBase64,
     status::{Cause, Refusal},
 };
 
@@ -66,8 +67,15 @@ async fn read(mut body: Body, limit_bytes: usize, idle: Duration) -> Result<Byte
     Ok(whole.freeze())
 }
 
-/// The caller's connection ended inside its request.
-pub(super) fn broken_off(error: &dyn std::error::Error) -> Refusal {
+/// What came of a request's body is no body: the connection ended in it, or its text is none.
+pub(super) fn broken_off(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if error.is::<NotBase64>() {
+            return Refusal::new(Cause::Malformed, error.to_string());
+        }
+        source = error.source();
+    }
     tracing::debug!(%error, "the request body broke off");
     Refusal::new(Cause::CallerGone, "the request body broke off")
 }

@@ -19,29 +19,40 @@ use super::{
     ReplyBody,
     call::Call,
     collect::{broken_off, collect},
+    grpc_web,
     guard::StreamGuard,
     reply::{self, CallEnd, ReplyEvent, UpstreamReply},
 };
 use crate::{
     protocol::{
-        Protocol,
+        self, Protocol,
         envelope::{self, EnvelopeError, EnvelopeScanner},
-        grpc, grpc_web, rest,
+        grpc, rest,
     },
     status::{Cause, Code, Refusal, Status},
     upstream::{BoxError, RequestBody},
 };
 
 pub(super) async fn call(
+    call: Call,
+    head: request::Parts,
+    body: Body,
+) -> Result<Response<ReplyBody>, Refusal> {
+    rest::check_encoding(&head.headers)?;
+    if let Protocol::GrpcWeb(form) = call.protocol {
+        protocol::grpc_web::check_content_type(&head.headers)?;
+        let response = pass(call, head, grpc_web::decode(form, body)).await?;
+        return Ok(response.map(|body| grpc_web::encode(form, body)));
+    }
+    grpc::check_head(head.version, &head.headers)?;
+    pass(call, head, body).await
+}
+
+async fn pass(
     mut call: Call,
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    match call.protocol {
-        Protocol::GrpcWeb => grpc_web::check_content_type(&head.headers)?,
-        _ => grpc::check_head(head.version, &head.headers)?,
-    }
-    rest::check_encoding(&head.headers)?;
     // Messages pass as they are, so what describes their compression passes too.
     for name in ["grpc-encoding", "grpc-accept-encoding"] {
         if let Some(value) = head.headers.get(name) {
@@ -169,7 +180,7 @@ fn respond(protocol: Protocol, reply: &UpstreamReply, body: ReplyBody) -> Respon
     let headers = response.headers_mut();
     *headers = reply.metadata().cloned().unwrap_or_default();
     let content_type = match protocol {
-        Protocol::GrpcWeb => grpc_web::CONTENT_TYPE,
+        Protocol::GrpcWeb(form) => form.content_type(),
         _ => HeaderValue::from_static("application/grpc"),
     };
     headers.insert(header::CONTENT_TYPE, content_type);
@@ -191,7 +202,7 @@ fn end_frame(protocol: Protocol, end: &CallEnd) -> End {
         Err(refusal) => (&refusal.status, refusal.headers()),
     };
     match protocol {
-        Protocol::GrpcWeb => End::Frame(grpc_web::trailers_frame(status, metadata)),
+        Protocol::GrpcWeb(_) => End::Frame(protocol::grpc_web::trailers_frame(status, metadata)),
         _ => {
             let mut trailers = metadata.clone();
             grpc::put_status(status, &mut trailers);
@@ -220,7 +231,7 @@ impl MessageStream {
     fn take_data(&mut self, mut data: Bytes) -> Result<(), Refusal> {
         self.guard.touch();
         let complete = self.scanner.scan(&data).map_err(reply::envelope)?;
-        if self.protocol != Protocol::GrpcWeb {
+        if self.protocol == Protocol::Grpc {
             self.ready.push_back(Frame::data(data));
             return Ok(());
         }

@@ -40,7 +40,7 @@ pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap,
     for (name, value) in headers {
         let forwarded = match protocol {
             Protocol::Rest => REST_FORWARDED.contains(&name.as_str()),
-            Protocol::Grpc | Protocol::GrpcWeb => {
+            Protocol::Grpc | Protocol::GrpcWeb(_) => {
                 is_rpc_metadata(name.as_str()) && !of_connection.contains(name.as_str())
             }
         };
@@ -109,6 +109,8 @@ fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
+    const WEB: Protocol = Protocol::GrpcWeb(crate::protocol::GrpcWebForm::Binary);
+
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
@@ -164,9 +166,9 @@ mod tests {
     #[test]
     fn binary_values_must_decode() {
         let bad = headers(&[("x-bin", "AQI=, !")]);
-        assert_eq!(from_caller(Protocol::GrpcWeb, &bad).unwrap_err().cause, Cause::Malformed);
+        assert_eq!(from_caller(WEB, &bad).unwrap_err().cause, Cause::Malformed);
         let good = headers(&[("x-bin", "AQI=,AQI, ")]);
-        assert!(from_caller(Protocol::GrpcWeb, &good).is_ok());
+        assert!(from_caller(WEB, &good).is_ok());
     }
 
     #[test]

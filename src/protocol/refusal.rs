@@ -24,9 +24,9 @@ pub fn render(
             put_status_json(&refusal.status, transcoder, &mut json);
             (refusal.http_status(), rest::JSON, Bytes::from(json))
         }
-        Protocol::GrpcWeb => {
+        Protocol::GrpcWeb(form) => {
             let frame = grpc_web::trailers_frame(&refusal.status, refusal.headers());
-            (rpc_http_status(refusal), grpc_web::CONTENT_TYPE, frame)
+            (rpc_http_status(refusal), form.content_type(), form.encode(frame))
         }
         Protocol::Grpc => {
             let content_type = HeaderValue::from_static("application/grpc");
@@ -36,7 +36,7 @@ pub fn render(
     let mut response = Response::new(body);
     *response.status_mut() = http_status;
     let headers = response.headers_mut();
-    if protocol != Protocol::GrpcWeb {
+    if !matches!(protocol, Protocol::GrpcWeb(_)) {
         headers.extend(refusal.headers().clone());
     }
     headers.insert(header::CONTENT_TYPE, content_type);
@@ -76,7 +76,9 @@ fn rpc_http_status(refusal: &Refusal) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::FieldViolation;
+    use crate::{protocol::GrpcWebForm, status::FieldViolation};
+
+    const WEB: Protocol = Protocol::GrpcWeb(GrpcWebForm::Binary);
 
     #[test]
     fn each_protocol_is_answered_in_its_own_form() {
@@ -84,7 +86,7 @@ mod tests {
         let rest = render(Protocol::Rest, &refusal, None);
         assert_eq!(rest.status(), 413);
         assert_eq!(&rest.body()[..], br#"{"code":8,"message":"too \"large\"","details":[]}"#);
-        let web = render(Protocol::GrpcWeb, &refusal, None);
+        let web = render(WEB, &refusal, None);
         assert_eq!(web.status(), 200);
         assert!(web.body().ends_with(b"grpc-status:8\r\ngrpc-message:too \"large\"\r\n"));
         let grpc = render(Protocol::Grpc, &refusal, None);
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn an_unknown_content_type_is_415_everywhere() {
         let refusal = Refusal::new(Cause::UnknownContentType, "no");
-        for protocol in [Protocol::Rest, Protocol::Grpc, Protocol::GrpcWeb] {
+        for protocol in [Protocol::Rest, Protocol::Grpc, WEB] {
             assert_eq!(render(protocol, &refusal, None).status(), 415);
         }
     }

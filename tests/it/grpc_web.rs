@@ -1,11 +1,12 @@
 //! gRPC-Web: binary frames both ways, and tonic-web as the oracle of what they must be.
 
 use axum::body::Body;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::Request;
 use prost::Message;
 use tower::{Layer as _, ServiceExt as _};
-use transom::Gateway;
+use transom::{Gateway, protocol::grpc_web::TextDecoder};
 use transom_test_services::{
     inventory::{
         Inventory, InventoryServer,
@@ -14,7 +15,10 @@ use transom_test_services::{
     rpc_status_of,
 };
 
-use crate::support::{Answer, inventory_gateway, request, send};
+use crate::{
+    remote,
+    support::{Answer, inventory_gateway, request, send},
+};
 
 fn gateway() -> Gateway {
     inventory_gateway(Inventory::default()).build().unwrap()
@@ -148,10 +152,10 @@ async fn refusals_are_in_grpc_web() {
     let mut get = call("GetItem", "");
     *get.method_mut() = http::Method::GET;
     assert_eq!(refused(&gateway, get).await.1, "12");
-    let mut text = call("GetItem", "");
-    text.headers_mut().insert("content-type", "application/grpc-web-text".parse().unwrap());
-    let text = refused(&gateway, text).await;
-    assert_eq!((text.0, text.1.as_str()), (415, "3"));
+    let mut json = call("GetItem", "");
+    json.headers_mut().insert("content-type", "application/grpc-web+json".parse().unwrap());
+    let json = refused(&gateway, json).await;
+    assert_eq!((json.0, json.1.as_str()), (415, "3"));
     let mut late = call("Hang", frame(&()));
     late.headers_mut().insert("grpc-timeout", "1m".parse().unwrap());
     assert_eq!(refused(&gateway, late).await.1, "4");
@@ -166,6 +170,48 @@ async fn the_content_type_may_have_parameters_and_any_case() {
         let mut request = call("GetItem", frame(&GetItemRequest::default()));
         request.headers_mut().insert("content-type", content_type.parse().unwrap());
         assert_eq!(parse(&send(&gateway(), request).await.body).0.len(), 1, "{content_type}");
+    }
+}
+
+fn text_call(method: &str, body: impl Into<Body>) -> Request<Body> {
+    let mut request = call(method, body);
+    let content_type = "application/grpc-web-text".parse().unwrap();
+    request.headers_mut().insert("content-type", content_type);
+    request
+}
+
+/// What a text answer is in binary.
+fn text_answer(answer: &Answer) -> Bytes {
+    assert_eq!(answer.header("content-type"), "application/grpc-web-text+proto");
+    let mut decoder = TextDecoder::default();
+    let decoded = decoder.push(&answer.body).unwrap();
+    assert!(decoder.is_complete());
+    decoded.into()
+}
+
+#[tokio::test]
+async fn as_text_in_process_and_remote() {
+    let upstream = remote::serve_inventory(Inventory::default()).await;
+    for gateway in [gateway(), remote::gateway(upstream)] {
+        let item = BASE64_STANDARD.encode(frame(&GetItemRequest { name: "xy".into() }));
+        let answer = send(&gateway, text_call("GetItem", item)).await;
+        let (messages, trailers) = parse(&text_answer(&answer));
+        assert_eq!(Item::decode(messages[0].clone()).unwrap().name, "xy");
+        assert_eq!(trailers, "grpc-status:0\r\n");
+
+        // A caller that flushes writes several pieces, each padded.
+        let bytes = frame(&CountRequest { messages: 300, code: 5, ..Default::default() });
+        let pieces: String = bytes.chunks(4).map(|piece| BASE64_STANDARD.encode(piece)).collect();
+        let answer = send(&gateway, text_call("Count", pieces)).await;
+        let (messages, trailers) = parse(&text_answer(&answer));
+        assert_eq!(messages.len(), 300);
+        assert_eq!(trailer(&trailers, "grpc-status"), "5");
+
+        for (body, code) in [("!!!!", "3"), ("AAAAAA", "3"), ("", "12")] {
+            let answer = send(&gateway, text_call("GetItem", body)).await;
+            let (_, trailers) = parse(&text_answer(&answer));
+            assert_eq!(trailer(&trailers, "grpc-status"), code, "{body}: {trailers}");
+        }
     }
 }
 
