@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::Deserialize;
 
+mod cors;
 mod database;
 mod deadlines;
 mod drain;
@@ -19,6 +20,7 @@ mod limits;
 mod listener;
 mod upstream;
 
+pub use cors::Cors;
 pub use database::Database;
 pub use deadlines::Deadlines;
 pub use drain::Drain;
@@ -40,6 +42,8 @@ pub struct Config {
     pub database: Database,
     /// Remote services. Default: none, the bundled service is served.
     pub upstreams: Vec<Upstream>,
+    /// Which pages of other origins may call.
+    pub cors: Cors,
     /// Sizes and counts.
     pub limits: Limits,
     /// How long a call may take.
@@ -66,10 +70,10 @@ impl Config {
             ("listener.http2.ping_timeout_ms", http2.ping_timeout_ms),
             ("deadlines.sse_heartbeat_ms", self.deadlines.sse_heartbeat_ms),
         ];
-        match needed.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(format!("{key} cannot be 0")),
-            None => Ok(()),
+        if let Some((key, _)) = needed.iter().find(|(_, value)| *value == 0) {
+            return Err(format!("{key} cannot be 0"));
         }
+        self.cors.check()
     }
 }
 
@@ -80,6 +84,7 @@ impl Default for Config {
             allow_unauthenticated: false,
             database: Database::default(),
             upstreams: Vec::new(),
+            cors: Cors::default(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: Listener::default(),

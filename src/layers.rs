@@ -7,9 +7,10 @@ use http::{Request, Response};
 use tower::{Service, ServiceBuilder, layer::layer_fn};
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
-use crate::config::{Limits, Listener};
+use crate::config::Config;
 
 mod access_log;
+mod cors;
 mod head_limits;
 mod panics;
 mod request_id;
@@ -17,20 +18,22 @@ mod request_id;
 /// The layers around `router`, outermost first.
 pub fn stack(
     router: axum::Router,
-    limits: &Limits,
-    listener: &Listener,
+    config: &Config,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
 + Clone
 + Send
 + 'static
 + use<> {
-    let head_limits = head_limits::HeadLimits::new(limits, listener);
+    let head_limits = head_limits::HeadLimits::new(&config.limits, &config.listener);
+    let cors = config.cors.clone();
     ServiceBuilder::new()
         // Before the id is taken over: a caller's own id is kept only if it is fit for a log.
         .map_request(request_id::drop_unfit)
         .layer(SetRequestIdLayer::x_request_id(request_id::Numbered::default()))
         // Outside everything that can answer: each answer has the id, refusals included.
         .layer(PropagateRequestIdLayer::x_request_id())
+        // Outside everything else that can answer: a page may read every answer, refusals included.
+        .layer(layer_fn(move |inner| cors::wrap(inner, &cors)))
         // Outside panics and limits: what they answer is logged too.
         .layer(layer_fn(access_log::wrap))
         // Outside everything of ours that could panic.

@@ -28,9 +28,10 @@ pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
          \x20 from    {behind}\n\
          \x20 speaks  REST/JSON, server-sent events, gRPC-Web, gRPC\n\
          \x20 health  {url}/livez  {url}/readyz\n\
-         \x20 auth    {}\n\
+         \x20 auth    {}{}\n\
          \x20 try     {try_it}\n",
-        auth(config)
+        auth(config),
+        if config.cors.is_open() { "; pages of EVERY origin may call" } else { "" },
     )
 }
 

@@ -37,8 +37,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
 
     let router = rpc_services.router().fallback_service(gateway.clone());
-    let service =
-        layers::stack(server::router(router, readiness.clone()), &config.limits, &config.listener);
+    let service = layers::stack(server::router(router, readiness.clone()), &config);
     let stops = stop_signals()?;
     announce(&banner::serve(&config, &gateway));
     tracing::info!(address = %config.listen, "listening");

@@ -29,8 +29,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let routes = Routes::new(users::service(store.clone())).into_axum_router();
     let service = layers::stack(
         server::router(routes.merge(rpc_services.router()), readiness.clone()),
-        &config.limits,
-        &config.listener,
+        &config,
     );
     let stops = stop_signals()?;
     announce(&banner::user_service(&config));

@@ -42,6 +42,11 @@ pub enum LogFormat {
     Json,
 }
 
+/// Refuses what cannot work.
+pub(super) fn check(config: &Config) -> Result<(), Error> {
+    config.check().map_err(|error| Error::Config(format!("the configuration: {error}")))
+}
+
 impl Common {
     /// The file's configuration, with what the flags say over it.
     pub(super) fn config(&self) -> Result<Config, Error> {
@@ -62,7 +67,6 @@ impl Common {
             config.database = database.clone();
         }
         config.allow_unauthenticated |= self.allow_unauthenticated;
-        config.check().map_err(|error| Error::Config(format!("the configuration: {error}")))?;
         Ok(config)
     }
 

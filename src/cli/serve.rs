@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Action, Error, common::Common};
+use super::{
+    Action, Error,
+    common::{self, Common},
+};
 use crate::config::Upstream;
 
 #[derive(Args)]
@@ -25,6 +28,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "DIR", requires = "upstream", env = "TRANSOM_PROTO")]
     proto: Option<PathBuf>,
 
+    /// An origin whose pages may call; * for all, dev for every port of this machine
+    #[arg(long, value_name = "ORIGIN", env = "TRANSOM_CORS_ORIGIN", value_delimiter = ',')]
+    cors_origin: Vec<String>,
+
     /// The full names of the services to expose [default: all]
     #[arg(long, value_name = "NAMES", requires = "upstream", value_delimiter = ',')]
     #[arg(env = "TRANSOM_SERVICES")]
@@ -34,6 +41,9 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn action(self) -> Result<Action, Error> {
         let mut config = self.common.config()?;
+        if !self.cors_origin.is_empty() {
+            config.cors.origins.clone_from(&self.cors_origin);
+        }
         if !self.upstream.is_empty() {
             let of_one = self.descriptor_set.is_some() || self.proto.is_some();
             if of_one && self.upstream.len() > 1 {
@@ -50,6 +60,7 @@ impl Serve {
             };
             config.upstreams = self.upstream.into_iter().map(upstream).collect();
         }
+        common::check(&config)?;
         Ok(Action::Serve(Box::new(config), self.common.log_format))
     }
 }

@@ -4,7 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::Args;
 
-use super::{Action, Error, common::Common};
+use super::{
+    Action, Error,
+    common::{self, Common},
+};
 use crate::config::Config;
 
 /// Where gRPC services are looked for by custom.
@@ -22,6 +25,7 @@ impl UserService {
         if config.listen == Config::default().listen && !self.common.says_where_to_listen() {
             config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
         }
+        common::check(&config)?;
         Ok(Action::UserService(Box::new(config), self.common.log_format))
     }
 }

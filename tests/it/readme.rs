@@ -7,7 +7,12 @@ use transom::config::{Config, Upstream};
 /// The key = value lines of a block, table headers, and what is commented out.
 fn count_keys(toml: &str) -> usize {
     toml.lines()
-        .filter(|line| line.contains(" = ") || line.starts_with("[l") || line.starts_with("[d"))
+        .filter(|line| {
+            line.contains(" = ")
+                || line.starts_with("[l")
+                || line.starts_with("[d")
+                || line.starts_with("[c")
+        })
         .count()
 }
 

@@ -10,7 +10,7 @@ use tokio::{
 };
 use transom::{
     Gateway,
-    config::{Drain, Limits, Listener},
+    config::{Config, Drain, Listener},
     layers,
     server::{self, Hooks, Readiness, Stop},
 };
@@ -41,7 +41,8 @@ async fn start_gateway(
     let readiness = Readiness::new();
     let router =
         server::router(axum::Router::new().fallback_service(gateway.clone()), readiness.clone());
-    let service = layers::stack(router, &Limits::default(), &listener);
+    let config = Config { listener: listener.clone(), ..Config::default() };
+    let service = layers::stack(router, &config);
     let socket = server::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();
     let address = socket.local_addr().unwrap();
     let (stops, stop) = mpsc::channel(2);

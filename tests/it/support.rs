@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use tower::{Service, ServiceExt as _};
 use transom::{
     Gateway, GatewayBuilder,
-    config::{Limits, Listener},
+    config::Config,
     layers,
     server::{self, Readiness},
 };
@@ -38,10 +38,19 @@ pub(crate) fn app(
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + use<> {
+    app_with(gateway, &Config::default())
+}
+
+pub(crate) fn app_with(
+    gateway: &Gateway,
+    config: &Config,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ use<> {
     let readiness = Readiness::new();
     readiness.set(true);
-    let router = server::router(axum::Router::new().fallback_service(gateway.clone()), readiness);
-    layers::stack(router, &Limits::default(), &Listener::default())
+    let gateway = axum::Router::new().fallback_service(gateway.clone());
+    layers::stack(server::router(gateway, readiness), config)
 }
 
 /// A request as a line: `GET /v1/users?page_size=1`.

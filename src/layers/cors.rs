@@ -1,0 +1,103 @@
+//! Cross-origin resource sharing: preflights answered here, and headers on every answer, so
+//! that a page can read a refusal too. Follows the Fetch standard.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::body::Body;
+use http::{HeaderName, HeaderValue, Method as Verb, Request, Response, header};
+use tower::{Layer as _, Service, service_fn};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
+
+use crate::config::Cors;
+
+/// What a gRPC-Web page has to read of an answer's head.
+const EXPOSED: [&str; 4] =
+    ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"];
+
+pub(super) fn wrap<S>(
+    inner: S,
+    cors: &Cors,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ use<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send,
+    S::Future: Send,
+{
+    let shared = (!cors.origins.is_empty()).then(|| layer(cors).layer(inner.clone()));
+    service_fn(move |request: Request<Body>| {
+        // tower-http takes every OPTIONS for a preflight; only a browser's is one.
+        let is_plain_options = request.method() == Verb::OPTIONS
+            && !request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let answer = match &shared {
+            Some(shared) if !is_plain_options => Ok(shared.clone().call(request)),
+            _ => Err(inner.clone().call(request)),
+        };
+        async move {
+            match answer {
+                Ok(shared) => shared.await,
+                Err(inner) => inner.await,
+            }
+        }
+    })
+}
+
+fn layer(cors: &Cors) -> CorsLayer {
+    let exposed = EXPOSED.into_iter().chain(cors.expose.iter().map(String::as_str));
+    // Names were checked with the configuration.
+    let exposed = exposed.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+    let layer = CorsLayer::new()
+        .allow_origin(origins(cors))
+        .allow_credentials(cors.credentials)
+        // Whoever may call may call every method, with whatever metadata it has.
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::list(exposed))
+        .max_age(Duration::from_secs(cors.max_age_s));
+    layer
+}
+
+fn origins(cors: &Cors) -> AllowOrigin {
+    if cors.is_open() {
+        return AllowOrigin::any();
+    }
+    let is_dev = cors.origins.iter().any(|origin| origin == "dev");
+    let listed: Vec<_> =
+        cors.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    AllowOrigin::predicate(move |origin, _| listed.contains(origin) || (is_dev && is_local(origin)))
+}
+
+/// Whether an origin is some port of this machine.
+fn is_local(origin: &HeaderValue) -> bool {
+    let host = origin.to_str().ok().and_then(|origin| {
+        origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+    });
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|local| {
+        host.and_then(|host| host.strip_prefix(local)).is_some_and(|rest| match rest {
+            "" => true,
+            port => port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_is_this_machine_and_no_name_that_begins_like_it() {
+        for local in
+            ["http://localhost", "https://localhost:3000", "http://127.0.0.1:1", "http://[::1]:9"]
+        {
+            assert!(is_local(&HeaderValue::from_static(local)), "{local}");
+        }
+        for other in [
+            "null",
+            "http://localhost.evil.example",
+            "http://localhost:3000.evil",
+            "ftp://localhost",
+        ] {
+            assert!(!is_local(&HeaderValue::from_static(other)), "{other}");
+        }
+    }
+}
