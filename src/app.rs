@@ -37,7 +37,7 @@ pub enum Error {
     )]
     Schema(#[from] schema::Problems),
     #[error("the route {0} is a page of the server's own")]
-    PageTaken(&'static str),
+    PageTaken(String),
     #[error("{0}")]
     Remote(#[from] RemoteError),
     #[error("{0}")]

@@ -80,7 +80,7 @@ struct Shared {
 
 /// Everything that is derived from the schemas.
 struct Table {
-    routes: RouteTable,
+    routes: Arc<RouteTable>,
     /// By schema.
     served: Vec<Served>,
     /// Whether more services are still to come.
@@ -117,6 +117,11 @@ impl Gateway {
         Ok(())
     }
 
+    /// Every route that is served now.
+    pub fn route_table(&self) -> Arc<RouteTable> {
+        Arc::clone(&self.shared.table.load().routes)
+    }
+
     /// The descriptor sets of everything that is served.
     pub fn descriptor_sets(&self) -> Vec<Bytes> {
         let table = self.shared.table.load();
@@ -133,12 +138,6 @@ impl Gateway {
     /// How many REST routes are served.
     pub fn route_count(&self) -> usize {
         self.shared.table.load().routes.routes().len()
-    }
-
-    /// Whether a route stands at exactly this path, so that a page there would hide it.
-    pub fn has_route_at(&self, path: &str) -> bool {
-        let table = self.shared.table.load();
-        table.routes.routes().iter().any(|route| route.binding.template == path)
     }
 
     /// Answers one request.

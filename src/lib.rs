@@ -6,7 +6,7 @@
 //!       ▼
 //!  server      one listening socket; an acceptor hands each connection to a worker
 //!       ▼
-//!  layers      request id · access log · head limits · panics
+//!  layers      request id · CORS · access log · panics · head limits
 //!       ▼
 //!  axum Router pages and probes are its routes; the gateway is its fallback
 //!       ▼
@@ -46,6 +46,8 @@ pub mod upstream;
 pub mod protocol;
 
 pub mod routing;
+
+pub mod openapi;
 
 pub mod transcoding;
 

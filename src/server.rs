@@ -18,12 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 mod caller_io;
 mod connection;
+mod docs;
 mod pages;
 mod readiness;
 mod worker;
 
 pub use connection::CallService;
-pub use pages::{PAGES, router};
+pub use docs::Docs;
+pub use pages::{is_page, router};
 pub use readiness::{Hold, Readiness};
 
 use crate::config::{Drain, Listener};
@@ -87,7 +89,10 @@ pub async fn run<S: CallService>(
 
     let stop = accept_until(&listener, &slots, &workers, stops.recv()).await;
     let stop = stop.flatten().unwrap_or(Stop::Prompt);
-    tracing::info!(?stop, "stopping");
+    match stop {
+        Stop::Prompt => tracing::info!("stopping: once more stops at once"),
+        Stop::Graceful => tracing::info!("stopping: a second signal stops at once"),
+    }
     hooks.readiness.set(false);
     phase.leaving.cancel();
     let (wait, streams) = match stop {

@@ -27,7 +27,7 @@ pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
          \x20 serves  {services}\n\
          \x20 from    {behind}\n\
          \x20 speaks  REST/JSON, server-sent events, gRPC-Web, gRPC\n\
-         \x20 health  {url}/livez  {url}/readyz\n\
+         \x20 pages   {url}/  {url}/docs  {url}/readyz\n\
          \x20 auth    {}{}\n\
          \x20 try     {try_it}\n",
         auth(config),

@@ -14,7 +14,7 @@ use crate::{
     Gateway, GatewayBuilder,
     config::{self, Config},
     layers,
-    server::{self, Hooks, Readiness},
+    server::{self, Docs, Hooks, Readiness},
     upstream::Upstream,
     users::{DESCRIPTOR_SET, SqliteStore},
 };
@@ -36,7 +36,8 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let rpc_services = RpcServices::new();
     rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
 
-    let router = rpc_services.router().fallback_service(gateway.clone());
+    let docs = Docs::new(&gateway.route_table());
+    let router = rpc_services.router().merge(docs.router()).fallback_service(gateway.clone());
     let service = layers::stack(server::router(router, readiness.clone()), &config);
     let stops = stop_signals()?;
     announce(&banner::serve(&config, &gateway));
@@ -50,7 +51,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
         before_workers_stop: behind.close(),
     };
     let watching = async {
-        behind.reach(&gateway, &rpc_services, &readiness).await?;
+        behind.reach(&gateway, &rpc_services, &docs, &readiness).await?;
         rpc_services.follow(&readiness, gateway.services()).await;
         Ok::<(), Error>(())
     };
@@ -65,8 +66,10 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
 }
 
 fn check_pages(gateway: &Gateway) -> Result<(), Error> {
-    match server::PAGES.into_iter().find(|page| gateway.has_route_at(page)) {
-        Some(page) => Err(Error::PageTaken(page)),
+    let table = gateway.route_table();
+    let mut paths = table.routes().iter().map(|route| &route.binding.template);
+    match paths.find(|path| server::is_page(path)) {
+        Some(path) => Err(Error::PageTaken(path.clone())),
         None => Ok(()),
     }
 }
@@ -115,6 +118,7 @@ impl Behind {
         &self,
         gateway: &Gateway,
         rpc_services: &RpcServices,
+        docs: &Docs,
         readiness: &Readiness,
     ) -> Result<(), Error> {
         let Self::Remote(remotes) = self else { return Ok(()) };
@@ -134,6 +138,7 @@ impl Behind {
             gateway.replace(describe(&described, Gateway::builder()))?;
             check_pages(gateway)?;
             rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
+            docs.update(&gateway.route_table());
             let (services, routes) = (gateway.services(), gateway.route_count());
             tracing::info!(?services, routes, "the upstream has told its services");
         }

@@ -112,7 +112,7 @@ impl GatewayBuilder {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let routes = RouteTable::build(schemas)?;
+        let routes = Arc::new(RouteTable::build(schemas)?);
         Ok(Table { routes, served, is_pending: self.is_pending })
     }
 }

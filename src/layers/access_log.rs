@@ -4,7 +4,7 @@
 use std::{convert::Infallible, time::Instant};
 
 use axum::body::Body;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use tower::{Service, service_fn};
 
 use crate::protocol::Protocol;
@@ -21,22 +21,26 @@ where
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let began = is_logged.then(Instant::now);
         let seen = is_logged.then(|| {
-            (request.method().clone(), Protocol::detect(request.headers()), request.version())
+            let request_id = request.headers().get("x-request-id").cloned();
+            let protocol = Protocol::detect(request.headers());
+            (request.method().clone(), protocol, request.version(), request_id)
         });
         // The router is always ready.
         let answer = inner.call(request);
         async move {
             let response = answer.await?;
-            if let (Some(began), Some((method, protocol, version))) = (began, seen) {
-                let request_id = response.headers().get("x-request-id");
+            if let (Some(began), Some((method, protocol, version, request_id))) = (began, seen) {
+                let text = |value: Option<&HeaderValue>| {
+                    value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+                };
                 tracing::debug!(
                     %method,
                     ?protocol,
                     ?version,
                     status = response.status().as_u16(),
-                    grpc_status = ?response.headers().get("grpc-status"),
+                    grpc_status = text(response.headers().get("grpc-status")),
                     elapsed_us = began.elapsed().as_micros() as u64,
-                    ?request_id,
+                    request_id = text(request_id.as_ref()),
                     "answered"
                 );
             }

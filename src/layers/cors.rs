@@ -46,15 +46,14 @@ fn layer(cors: &Cors) -> CorsLayer {
     let exposed = EXPOSED.into_iter().chain(cors.expose.iter().map(String::as_str));
     // Names were checked with the configuration.
     let exposed = exposed.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
-    let layer = CorsLayer::new()
+    CorsLayer::new()
         .allow_origin(origins(cors))
         .allow_credentials(cors.credentials)
         // Whoever may call may call every method, with whatever metadata it has.
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(exposed))
-        .max_age(Duration::from_secs(cors.max_age_s));
-    layer
+        .max_age(Duration::from_secs(cors.max_age_s))
 }
 
 fn origins(cors: &Cors) -> AllowOrigin {

@@ -7,6 +7,8 @@ use super::{HttpBinding, MessageIndex, problem::Position};
 pub struct Service {
     /// Full name: `user.v1.UserService`.
     pub name: String,
+    /// What its proto says of it.
+    pub comment: String,
     /// Where it is declared.
     pub position: Position,
     /// In order of declaration.
@@ -18,6 +20,8 @@ pub struct Service {
 pub struct Method {
     /// Short name: `GetUser`.
     pub name: String,
+    /// What its proto says of it.
+    pub comment: String,
     /// The path of gRPC calls: `/user.v1.UserService/GetUser`.
     pub path: String,
     /// The type of each request message.

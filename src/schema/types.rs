@@ -15,6 +15,8 @@ pub struct EnumIndex(pub(crate) u32);
 pub struct MessageType {
     /// Full name without a leading dot: `user.v1.User`.
     pub name: String,
+    /// What its proto says of it.
+    pub comment: String,
     /// In order of declaration.
     pub fields: Vec<Field>,
     pub(crate) fields_by_name: HashMap<String, usize>,
@@ -53,6 +55,8 @@ impl MessageType {
 pub struct Field {
     /// As written in the proto.
     pub name: String,
+    /// What its proto says of it.
+    pub comment: String,
     /// As written in JSON.
     pub json_name: String,
     /// On the wire.
@@ -115,6 +119,8 @@ impl Kind {
 pub struct EnumType {
     /// Full name without a leading dot.
     pub name: String,
+    /// What its proto says of it.
+    pub comment: String,
     /// Name and number of each value, in order of declaration.
     pub values: Vec<(String, i32)>,
 }

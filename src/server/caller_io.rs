@@ -80,7 +80,7 @@ impl HeadClock {
         Busy(self.clone())
     }
 
-    /// Waits until no call was open for `limit`, and at most twice that.
+    /// Waits until no call was open for `limit`, or up to twice that.
     pub(super) async fn idle_for(&self, limit: Duration) {
         let mut before = None;
         loop {

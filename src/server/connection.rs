@@ -48,6 +48,9 @@ const HTTP1_BUFFER_BYTES: usize = 64 << 10;
 /// How long a connection that was taken just before the close may take to show its first byte.
 const LAST_BYTES: Duration = Duration::from_millis(100);
 
+/// How long a connection without a call is kept when the process stops.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
 /// How connections are served, the same for all of a worker.
 #[derive(Clone)]
 pub(super) struct Connections<S> {
@@ -116,8 +119,9 @@ impl<S: CallService> Connections<S> {
         match sniffed.http {
             Http::One => {
                 let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.head);
+                let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let busy = clock.begin_call();
+                    let busy = calls.begin_call();
                     let is_leaving = leaving.is_cancelled();
                     let answer = service.clone().call(request.map(Body::new));
                     async move {
@@ -136,7 +140,12 @@ impl<S: CallService> Connections<S> {
                     result = connection.as_mut() => return Ok(result?),
                     () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
                 }
-                Ok(connection.await?)
+                tokio::select! {
+                    biased;
+                    result = connection.as_mut() => Ok(result?),
+                    // Somebody who holds the connection open without a call waits in vain.
+                    () = clock.idle_for(LAST_CALL) => Ok(()),
+                }
             }
             Http::Two => {
                 // Heads of HTTP/2 are bounded by h2 itself.
@@ -157,7 +166,12 @@ impl<S: CallService> Connections<S> {
                     () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
                     () = clock.idle_for(self.idle) => connection.as_mut().graceful_shutdown(),
                 }
-                Ok(connection.await?)
+                tokio::select! {
+                    biased;
+                    result = connection.as_mut() => Ok(result?),
+                    // Somebody who holds the connection open without a call waits in vain.
+                    () = clock.idle_for(LAST_CALL) => Ok(()),
+                }
             }
         }
     }

@@ -8,14 +8,16 @@ use axum::{
 };
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::Readiness;
+use super::{Readiness, docs};
 use crate::{
     protocol::{Protocol, refusal},
     status::{Cause, Refusal},
 };
 
-/// Every path that is the server's own.
-pub const PAGES: [&str; 3] = ["/livez", "/readyz", "/healthz"];
+/// Whether a path is one of the server's own pages.
+pub fn is_page(path: &str) -> bool {
+    docs::PATHS.contains(&path) || ["/livez", "/readyz", "/healthz"].contains(&path)
+}
 
 /// The pages, in front of `behind`, whose fallback is the gateway.
 pub fn router(behind: Router, readiness: Readiness) -> Router {
@@ -30,7 +32,7 @@ pub fn router(behind: Router, readiness: Readiness) -> Router {
 }
 
 /// A page is read, with GET or HEAD.
-fn page(methods: MethodRouter) -> MethodRouter {
+pub(super) fn page(methods: MethodRouter) -> MethodRouter {
     methods.fallback(|| async {
         let allow = HeaderValue::from_static("GET, HEAD");
         let refusal = Refusal::new(Cause::WrongMethod, "this page is served with GET")

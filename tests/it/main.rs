@@ -5,6 +5,7 @@
 mod cases;
 mod cors;
 mod faults;
+mod goldens;
 mod grpc_web;
 mod limits;
 #[cfg(all(feature = "cli", feature = "users"))]

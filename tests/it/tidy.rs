@@ -15,11 +15,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("routing", &["schema"]),
     ("transcoding", &["schema", "status"]),
     ("protocol", &["transcoding", "schema", "status"]),
+    ("openapi", &["schema", "routing", "protocol", "status"]),
     ("upstream", &["schema", "status", "config"]),
     ("gateway", &["protocol", "routing", "transcoding", "schema", "upstream", "status", "config"]),
     ("users", &[]),
     ("layers", &["protocol", "status", "config"]),
-    ("server", &["layers", "gateway", "protocol", "status", "config"]),
+    ("server", &["layers", "gateway", "openapi", "routing", "protocol", "status", "config"]),
     (
         "cli",
         &[
@@ -54,7 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules without I/O, tasks or clocks, and the crates they may name.
-const CORE: &[&str] = &["protocol", "routing", "transcoding", "schema", "status"];
+const CORE: &[&str] = &["protocol", "openapi", "routing", "transcoding", "schema", "status"];
 const CORE_CRATES: &[&str] = &[
     "std",
     "core",
@@ -73,6 +74,8 @@ const CORE_CRATES: &[&str] = &[
     "prost_reflect",
     "protox",
     "thiserror",
+    "utoipa",
+    "utoipa",
 ];
 
 fn manifest() -> PathBuf {
