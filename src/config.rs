@@ -57,12 +57,14 @@ pub struct Config {
 impl Config {
     /// What cannot work, by key.
     pub fn check(&self) -> Result<(), String> {
-        let Listener { max_connections, first_byte_ms, head_ms, keep_alive_ms, .. } = self.listener;
+        let Listener { max_connections, first_byte_ms, head_ms, stall_ms, keep_alive_ms, .. } =
+            self.listener;
         let http2 = &self.listener.http2;
         let needed = [
             ("listener.max_connections", max_connections as u64),
             ("listener.first_byte_ms", first_byte_ms),
             ("listener.head_ms", head_ms),
+            ("listener.stall_ms", stall_ms),
             ("listener.keep_alive_ms", keep_alive_ms),
             ("listener.http2.max_streams", http2.max_streams.into()),
             ("listener.http2.idle_ms", http2.idle_ms),

@@ -16,6 +16,9 @@ pub struct Listener {
     pub first_byte_ms: u64,
     /// How long a request's head may take from its first byte. Default: 10 s.
     pub head_ms: u64,
+    /// How long a connection may take none of what is sent to it before it is closed. Default:
+    /// 30 s.
+    pub stall_ms: u64,
     /// How long an HTTP/1.1 connection may wait for its next request. Default: 60 s.
     pub keep_alive_ms: u64,
     /// Longest list of request headers, in bytes; HTTP/1.1 heads are cut at 64 KiB. Default:
@@ -58,6 +61,7 @@ impl Default for Listener {
             max_connections: 10_000,
             first_byte_ms: 5_000,
             head_ms: 10_000,
+            stall_ms: 30_000,
             keep_alive_ms: 60_000,
             header_list_bytes: 16 << 10,
             http2: Http2::default(),

@@ -143,6 +143,14 @@ pub(super) struct CallerIo {
     stream: TcpStream,
     read: Bytes,
     head: Option<HeadTimer>,
+    stall: Stall,
+}
+
+/// How long a write has been waiting for a caller that takes nothing.
+struct Stall {
+    limit: Duration,
+    /// Made only for a write that has to wait.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 struct HeadTimer {
@@ -155,13 +163,37 @@ struct HeadTimer {
 }
 
 impl CallerIo {
-    pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, limit: Duration) -> Self {
-        let head = HeadTimer { clock, limit, began: Some(Instant::now()), sleep: None };
-        Self { stream, read, head: Some(head) }
+    /// A connection that closes when its caller takes nothing for as long as `stall`.
+    pub(super) fn new(stream: TcpStream, read: Bytes, stall: Duration) -> Self {
+        Self { stream, read, head: None, stall: Stall { limit: stall, sleep: None } }
     }
 
-    pub(super) fn untimed(stream: TcpStream, read: Bytes) -> Self {
-        Self { stream, read, head: None }
+    /// The same, with a limit for each head of HTTP/1.
+    pub(super) fn with_head_limit(mut self, clock: HeadClock, limit: Duration) -> Self {
+        self.head = Some(HeadTimer { clock, limit, began: Some(Instant::now()), sleep: None });
+        self
+    }
+}
+
+impl Stall {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.sleep = None;
+            return written;
+        }
+        let limit = self.limit;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        match sleep.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                let message = "the caller takes nothing of what it is sent";
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
+            }
+        }
     }
 }
 
@@ -219,7 +251,8 @@ impl AsyncWrite for CallerIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.stall.poll(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -235,7 +268,8 @@ impl AsyncWrite for CallerIo {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.stall.poll(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -60,6 +60,7 @@ pub(super) struct Connections<S> {
     first_byte: Duration,
     head: Duration,
     idle: Duration,
+    stall: Duration,
     phase: Phase,
 }
 
@@ -93,6 +94,7 @@ impl<S: CallService> Connections<S> {
             first_byte: Duration::from_millis(config.first_byte_ms),
             head: Duration::from_millis(config.head_ms),
             idle: Duration::from_millis(limits.idle_ms),
+            stall: Duration::from_millis(config.stall_ms),
             phase,
         }
     }
@@ -118,7 +120,8 @@ impl<S: CallService> Connections<S> {
         let leaving = self.phase.leaving.clone();
         match sniffed.http {
             Http::One => {
-                let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.head);
+                let io = CallerIo::new(stream, sniffed.read, self.stall)
+                    .with_head_limit(clock.clone(), self.head);
                 let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();
@@ -149,7 +152,7 @@ impl<S: CallService> Connections<S> {
             }
             Http::Two => {
                 // Heads of HTTP/2 are bounded by h2 itself.
-                let io = CallerIo::untimed(stream, sniffed.read);
+                let io = CallerIo::new(stream, sniffed.read, self.stall);
                 let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();

@@ -146,6 +146,32 @@ async fn a_silent_a_slow_and_an_idle_connection_are_closed() {
 }
 
 #[tokio::test]
+async fn stall_ms() {
+    let listener = Listener { stall_ms: 100, ..two_workers() };
+    let running = start(listener, Drain::default()).await;
+    let mut reader = TcpStream::connect(running.address).await.unwrap();
+    let target = "/v1/count/1000000?padding_bytes=1000&hang=true";
+    let request = format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n");
+    reader.write_all(request.as_bytes()).await.unwrap();
+    until(|| running.inventory.hanging.value() == 1).await;
+    // Nothing is read: the sockets fill up, and then the call is given up.
+    until(|| running.inventory.hanging.value() == 0).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_holds_a_connection_without_a_call_does_not_delay_the_stop() {
+    let running = start(two_workers(), Drain::default()).await;
+    let mut silent = TcpStream::connect(running.address).await.unwrap();
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut half = TcpStream::connect(running.address).await.unwrap();
+    half.write_all(b"GET /livez HTTP/1.1\r\nhost: ").await.unwrap();
+    read_until(&mut silent, "\0").await;
+    running.stops.send(Stop::Prompt).await.unwrap();
+    // Well below the ten seconds that a head may take, and the thirty of the hard stop.
+    within(8, running.server).await.unwrap();
+}
+
+#[tokio::test]
 async fn max_connections() {
     let listener = Listener { max_connections: 1, ..two_workers() };
     let running = start(listener, Drain::default()).await;

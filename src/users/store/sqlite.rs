@@ -65,45 +65,67 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     async fn insert(&self, user: NewUser) -> Result<(), StoreError> {
-        let NewUser { record, password_hash } = user;
-        sqlx::query(
-            "INSERT INTO users (id, email, email_key, name, status, password_hash, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&record.id)
-        .bind(&record.email)
-        .bind(record.email.to_lowercase())
-        .bind(&record.name)
-        .bind(record.status)
-        .bind(&password_hash)
-        .bind(record.created_at_micros)
-        .execute(&self.writer)
+        let pool = self.writer.clone();
+        to_its_end(async move {
+            let NewUser { record, password_hash } = user;
+            sqlx::query(
+                "INSERT INTO users \
+                 (id, email, email_key, name, status, password_hash, created_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(&record.id)
+            .bind(&record.email)
+            .bind(record.email.to_lowercase())
+            .bind(&record.name)
+            .bind(record.status)
+            .bind(&password_hash)
+            .bind(record.created_at_micros)
+            .execute(&pool)
+            .await
+            .map(|_| ())
+            .map_err(refused)
+        })
         .await
-        .map(|_| ())
-        .map_err(refused)
     }
 
     async fn find(&self, id: &str) -> Result<Option<UserRecord>, StoreError> {
-        let row = sqlx::query("SELECT id, email, name, status, created_at FROM users WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(refused)?;
-        row.as_ref().map(record).transpose()
+        let (pool, id) = (self.readers.clone(), id.to_owned());
+        to_its_end(async move {
+            let row =
+                sqlx::query("SELECT id, email, name, status, created_at FROM users WHERE id = ?")
+                    .bind(id)
+                    .fetch_optional(&pool)
+                    .await
+                    .map_err(refused)?;
+            row.as_ref().map(record).transpose()
+        })
+        .await
     }
 
     async fn page(&self, after: &str, limit: u32) -> Result<Vec<UserRecord>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, email, name, status, created_at FROM users \
-             WHERE id > ? ORDER BY id LIMIT ?",
-        )
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.readers)
+        let (pool, after) = (self.readers.clone(), after.to_owned());
+        to_its_end(async move {
+            let rows = sqlx::query(
+                "SELECT id, email, name, status, created_at FROM users \
+                 WHERE id > ? ORDER BY id LIMIT ?",
+            )
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&pool)
+            .await
+            .map_err(refused)?;
+            rows.iter().map(record).collect()
+        })
         .await
-        .map_err(refused)?;
-        rows.iter().map(record).collect()
     }
+}
+
+/// Does the work even if nobody waits for it any more: a query that is dropped on its way costs
+/// its connection, and with that a store in memory.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.unwrap_or_else(|error| Err(unavailable(error)))
 }
 
 fn record(row: &SqliteRow) -> Result<UserRecord, StoreError> {
@@ -185,6 +207,24 @@ mod tests {
     #[tokio::test]
     async fn in_memory() {
         keeps_its_promises(&SqliteStore::in_memory().await.unwrap()).await;
+    }
+
+    /// A caller that hung up in the middle of a list took the in-memory store with it.
+    #[tokio::test]
+    async fn a_query_that_nobody_waits_for_leaves_the_store_whole() {
+        let store = SqliteStore::in_memory().await.unwrap();
+        store.insert(user(1, "a@x")).await.unwrap();
+        for round in 0..2_000 {
+            let mut page = Box::pin(store.page("", 100));
+            for _ in 0..round % 5 {
+                if futures_util::poll!(&mut page).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(page);
+            assert!(store.find("id-1").await.unwrap().is_some(), "round {round}");
+        }
     }
 
     #[tokio::test]
