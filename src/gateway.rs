@@ -20,6 +20,7 @@ use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, header, r
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+mod admission;
 mod body;
 mod builder;
 mod call;
@@ -45,6 +46,7 @@ use crate::{
     transcoding::Transcoder,
     upstream::{BoxError, Upstream},
 };
+use admission::Admission;
 use call::Call;
 use deadline::Deadline;
 
@@ -74,6 +76,8 @@ struct Shared {
     table: ArcSwap<Table>,
     limits: Limits,
     deadlines: Deadlines,
+    calls: Admission,
+    streams: Admission,
     /// Cancelled when open streams have to end.
     drain: CancellationToken,
 }
@@ -207,6 +211,7 @@ impl Gateway {
         head: request::Parts,
         body: Body,
     ) -> Result<Response<ReplyBody>, Refusal> {
+        let _in_flight = self.shared.calls.admit()?;
         let method = table.routes.method(target.method);
         let timeout = timeout::requested(&head.headers)?;
         let timeout = self.shared.deadlines.of_call(timeout, method.server_streaming);

@@ -19,6 +19,11 @@ pub struct Limits {
     /// Most header fields of a request; over HTTP/1.1 never more than 100. Default: 100. Zero
     /// refuses every call.
     pub header_count_limit: usize,
+    /// Most calls at once, each until its answer is committed. Default: 1,024. Zero refuses every
+    /// call.
+    pub calls_limit: usize,
+    /// Most open streams of responses at once. Default: 10,000. Zero refuses every stream.
+    pub streams_limit: usize,
     /// Most parameters of a query. Default: 256. Zero refuses every parameter.
     pub query_parameter_limit: usize,
 }
@@ -31,6 +36,8 @@ impl Default for Limits {
             json_depth_limit: 100,
             target_limit_bytes: 8 << 10,
             header_count_limit: 100,
+            calls_limit: 1_024,
+            streams_limit: 10_000,
             query_parameter_limit: 256,
         }
     }

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::{Gateway, Served, Shared, Table};
+use super::{Admission, Gateway, Served, Shared, Table};
 use crate::{
     config::{Deadlines, Limits},
     routing::RouteTable,
@@ -86,6 +86,8 @@ impl GatewayBuilder {
         let shared = Shared {
             limits: self.limits.clone(),
             deadlines: self.deadlines.clone(),
+            calls: Admission::new(self.limits.calls_limit, "calls in flight"),
+            streams: Admission::new(self.limits.streams_limit, "open streams"),
             drain: CancellationToken::new(),
             table: ArcSwap::from_pointee(self.table()?),
         };

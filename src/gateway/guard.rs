@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{call::Call, deadline};
+use super::{admission::Admitted, call::Call, deadline};
 use crate::status::{Cause, Refusal};
 
 pub(super) struct StreamGuard {
@@ -18,17 +18,21 @@ pub(super) struct StreamGuard {
     idle: Pin<Box<Sleep>>,
     idle_after: Duration,
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// One of the streams that may be open.
+    _place: Admitted,
 }
 
 impl StreamGuard {
-    pub(super) fn new(call: &Call) -> Self {
+    pub(super) fn new(call: &Call) -> Result<Self, Refusal> {
+        let place = call.shared.streams.admit()?;
         let idle_after = Duration::from_millis(call.shared.deadlines.stream_idle_ms);
-        Self {
+        Ok(Self {
+            _place: place,
             deadline: call.deadline.at().map(|at| Box::pin(tokio::time::sleep_until(at))),
             idle: Box::pin(tokio::time::sleep(idle_after)),
             idle_after,
             drain: Box::pin(call.shared.drain.clone().cancelled_owned()),
-        }
+        })
     }
 
     /// Something came: the silence is over.

@@ -149,7 +149,7 @@ async fn stream_answer(
     mut reply: UpstreamReply,
     refused: Refused,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let mut guard = StreamGuard::new(&call);
+    let mut guard = StreamGuard::new(&call)?;
     let first = std::future::poll_fn(|cx| match reply.poll_event(cx) {
         Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
         Poll::Pending if reply.metadata().is_some() => Poll::Ready(Ok(None)),

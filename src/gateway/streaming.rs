@@ -37,8 +37,9 @@ pub(super) async fn call(
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let message = call.deadline.within(read_request(&call, &head, body)).await?;
+    let guard = StreamGuard::new(&call)?;
     let reply = call.start(RequestBody::Full(Some(message)));
-    let mut events = EventStream::new(call, reply);
+    let mut events = EventStream::new(call, reply, guard);
     events.commit().await?;
 
     let metadata = events.reply.metadata().cloned().unwrap_or_default();
@@ -76,11 +77,11 @@ struct EventStream {
 }
 
 impl EventStream {
-    fn new(call: Call, reply: UpstreamReply) -> Self {
+    fn new(call: Call, reply: UpstreamReply, guard: StreamGuard) -> Self {
         let heartbeat_every = Duration::from_millis(call.shared.deadlines.sse_heartbeat_ms.max(1));
         Self {
             reader: EnvelopeReader::new(call.shared.limits.message_limit_bytes),
-            guard: StreamGuard::new(&call),
+            guard,
             heartbeat: Box::pin(tokio::time::sleep(heartbeat_every)),
             heartbeat_every,
             out: sse::PREAMBLE.to_vec(),

@@ -10,7 +10,7 @@ use transom_test_services::inventory::{
 
 use crate::{
     grpc_web,
-    support::{inventory_gateway, request, send},
+    support::{inventory_gateway, open, request, send, until},
 };
 
 fn json(target: &str, body: impl Into<Body>) -> http::Request<Body> {
@@ -81,6 +81,35 @@ async fn json_depth_limit_by_default_is_what_an_upstream_can_read() {
     };
     assert_eq!(send(&gateway, json("POST /v1/everything", nested(100))).await.status, 200);
     assert_eq!(send(&gateway, json("POST /v1/everything", nested(101))).await.status, 400);
+}
+
+#[tokio::test]
+async fn calls_limit_and_streams_limit() {
+    let limits = Limits { calls_limit: 1, streams_limit: 1, ..Limits::default() };
+    let inventory = Inventory::default();
+    let gateway = inventory_gateway(inventory.clone()).limits(limits).build().unwrap();
+    // A stream is no call in flight once it is committed.
+    let stream = open(&gateway, json("GET /v1/count/1?hang=true", "")).await;
+    assert_eq!(send(&gateway, json("GET /v1/items/x", "")).await.status, 200);
+    let refused = send(&gateway, json("GET /v1/count/1", "")).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
+    let count = grpc_web::frame(&CountRequest::default());
+    let answer = send(&gateway, grpc_web::call("Count", count)).await;
+    assert!(grpc_web::parse(&answer.body).1.contains("grpc-status:14\r\n"));
+    drop(stream);
+    assert_eq!(send(&gateway, json("GET /v1/count/1", "")).await.status, 200);
+
+    let hang = tokio::spawn({
+        let gateway = gateway.clone();
+        async move { send(&gateway, json("GET /v1/hang", "")).await }
+    });
+    until(|| inventory.hanging.value() == 1).await;
+    let refused = send(&gateway, json("GET /v1/items/x", "")).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["code"].as_i64()), (503, Some(14)));
+    assert_eq!(send(&gateway, json("GET /livez", "")).await.status, 200);
+    hang.abort();
+    until(|| inventory.hanging.value() == 0).await;
+    assert_eq!(send(&gateway, json("GET /v1/items/x", "")).await.status, 200);
 }
 
 #[tokio::test]
