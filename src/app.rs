@@ -36,8 +36,8 @@ pub enum Error {
          to serve with --services"
     )]
     Schema(#[from] schema::Problems),
-    #[error("the route {0} is a page of the server's own")]
-    PageTaken(String),
+    #[error("the route {path} is a page of the server's own: move the page with {key}")]
+    PageTaken { path: String, key: &'static str },
     #[error("{0}")]
     Remote(#[from] RemoteError),
     #[error("{0}")]

@@ -18,6 +18,7 @@ mod deadlines;
 mod drain;
 mod limits;
 mod listener;
+mod pages;
 mod upstream;
 
 pub use cors::Cors;
@@ -26,6 +27,7 @@ pub use deadlines::Deadlines;
 pub use drain::Drain;
 pub use limits::Limits;
 pub use listener::{Http2, Listener};
+pub use pages::Pages;
 pub use upstream::Upstream;
 
 /// Everything that can be configured.
@@ -44,6 +46,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// Which pages of other origins may call.
     pub cors: Cors,
+    /// Where the server's own pages are.
+    pub pages: Pages,
     /// Sizes and counts.
     pub limits: Limits,
     /// How long a call may take.
@@ -75,6 +79,7 @@ impl Config {
         if let Some((key, _)) = needed.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{key} cannot be 0"));
         }
+        self.pages.check()?;
         self.cors.check()
     }
 }
@@ -87,6 +92,7 @@ impl Default for Config {
             database: Database::default(),
             upstreams: Vec::new(),
             cors: Cors::default(),
+            pages: Pages::default(),
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             listener: Listener::default(),

@@ -25,7 +25,7 @@ mod worker;
 
 pub use connection::CallService;
 pub use docs::Docs;
-pub use pages::{is_page, router};
+pub use pages::router;
 pub use readiness::{Hold, Readiness};
 
 use crate::config::{Drain, Listener};

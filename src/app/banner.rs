@@ -15,6 +15,9 @@ pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
         [] => format!("in process, users in {}", config.database),
         remotes => remotes.iter().map(|r| r.url.as_str()).collect::<Vec<_>>().join(", "),
     };
+    let pages = [&config.pages.console, &config.pages.docs, &config.pages.readyz];
+    let pages = pages.into_iter().filter(|page| !page.is_empty());
+    let pages = pages.map(|page| format!("{url}{page}")).collect::<Vec<_>>().join("  ");
     let try_it = match config.upstreams.is_empty() {
         true => format!(
             "curl {url}/v1/users -H 'content-type: application/json' \
@@ -27,7 +30,7 @@ pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
          \x20 serves  {services}\n\
          \x20 from    {behind}\n\
          \x20 speaks  REST/JSON, server-sent events, gRPC-Web, gRPC\n\
-         \x20 pages   {url}/  {url}/docs  {url}/readyz\n\
+         \x20 pages   {pages}\n\
          \x20 auth    {}{}\n\
          \x20 try     {try_it}\n",
         auth(config),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Gateway, GatewayBuilder,
-    config::{self, Config},
+    config::{self, Config, Pages},
     layers,
     server::{self, Docs, Hooks, Readiness},
     upstream::Upstream,
@@ -31,14 +31,15 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let listener = listen(&mut config)?;
     let behind = Behind::open(&config).await?;
     let gateway = behind.describe(&config).build()?;
-    check_pages(&gateway)?;
+    check_pages(&gateway, &config.pages)?;
     let readiness = Readiness::new();
     let rpc_services = RpcServices::new();
     rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
 
     let docs = Docs::new(&gateway.route_table());
-    let router = rpc_services.router().merge(docs.router()).fallback_service(gateway.clone());
-    let service = layers::stack(server::router(router, readiness.clone()), &config);
+    let router =
+        rpc_services.router().merge(docs.router(&config.pages)).fallback_service(gateway.clone());
+    let service = layers::stack(server::router(router, readiness.clone(), &config.pages), &config);
     let stops = stop_signals()?;
     announce(&banner::serve(&config, &gateway));
     tracing::info!(address = %config.listen, "listening");
@@ -51,7 +52,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
         before_workers_stop: behind.close(),
     };
     let watching = async {
-        behind.reach(&gateway, &rpc_services, &docs, &readiness).await?;
+        behind.reach(&config, &gateway, &rpc_services, &docs, &readiness).await?;
         rpc_services.follow(&readiness, gateway.services()).await;
         Ok::<(), Error>(())
     };
@@ -65,13 +66,13 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     Ok(())
 }
 
-fn check_pages(gateway: &Gateway) -> Result<(), Error> {
+fn check_pages(gateway: &Gateway, pages: &Pages) -> Result<(), Error> {
     let table = gateway.route_table();
-    let mut paths = table.routes().iter().map(|route| &route.binding.template);
-    match paths.find(|path| server::is_page(path)) {
-        Some(path) => Err(Error::PageTaken(path.clone())),
-        None => Ok(()),
-    }
+    let taken = table.routes().iter().find_map(|route| {
+        let path = &route.binding.template;
+        pages.key_of(path).map(|key| Error::PageTaken { path: path.clone(), key })
+    });
+    taken.map_or(Ok(()), Err)
 }
 
 /// What is behind the gateway.
@@ -116,6 +117,7 @@ impl Behind {
     /// Asks each upstream until it answers; not ready before that.
     async fn reach(
         &self,
+        config: &Config,
         gateway: &Gateway,
         rpc_services: &RpcServices,
         docs: &Docs,
@@ -136,7 +138,7 @@ impl Behind {
         }
         if remotes.iter().any(|remote| remote.schema.is_none()) {
             gateway.replace(describe(&described, Gateway::builder()))?;
-            check_pages(gateway)?;
+            check_pages(gateway, &config.pages)?;
             rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
             docs.update(&gateway.route_table());
             let (services, routes) = (gateway.services(), gateway.route_count());

@@ -28,7 +28,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     rpc_services.describe(&[NAME.to_owned()], &[DESCRIPTOR_SET.into()]);
     let routes = Routes::new(users::service(store.clone())).into_axum_router();
     let service = layers::stack(
-        server::router(routes.merge(rpc_services.router()), readiness.clone()),
+        server::router(routes.merge(rpc_services.router()), readiness.clone(), &config.pages),
         &config,
     );
     let stops = stop_signals()?;

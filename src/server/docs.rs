@@ -4,23 +4,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::{
-    Router,
-    body::Body,
-    response::{IntoResponse as _, Redirect},
-    routing::get,
-};
+use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Response, Uri, header};
 
 use super::pages::page;
 use crate::{
+    config::Pages,
     openapi::{self, Version},
     routing::RouteTable,
 };
-
-/// Paths that these pages take.
-pub(super) const PATHS: [&str; 4] = ["/", "/docs", "/openapi.json", "/openapi.yaml"];
 
 /// Nothing from outside, and no scripts but the pages' own files.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -48,31 +41,50 @@ impl Docs {
     }
 
     /// The pages, for a router.
-    pub fn router(&self) -> Router {
-        let (json, yaml) = (Arc::clone(&self.0), Arc::clone(&self.0));
-        let json = move |uri: Uri| async move {
-            let documents = json.load();
-            let is_32 = uri.query() == Some("version=3.2");
-            let text = if is_32 { &documents.json_32 } else { &documents.json };
-            file("application/json", text.clone())
-        };
-        let yaml = move || async move { file("application/yaml", yaml.load().yaml.clone()) };
-        let router = Router::new()
-            .route("/", page(get(|| async { file("text/html", INDEX) })))
-            .route("/console.js", page(get(|| async { file("text/javascript", SCRIPT) })))
-            .route("/console.css", page(get(|| async { file("text/css", STYLE) })))
-            .route("/openapi.json", page(get(json)))
-            .route("/openapi.yaml", page(get(yaml)));
+    pub fn router(&self, pages: &Pages) -> Router {
+        let mut router = Router::new();
+        if !pages.openapi.is_empty() {
+            let (json, yaml) = (Arc::clone(&self.0), Arc::clone(&self.0));
+            let json = move |uri: Uri| async move {
+                let documents = json.load();
+                let is_32 = uri.query() == Some("version=3.2");
+                let text = if is_32 { &documents.json_32 } else { &documents.json };
+                file("application/json", text.clone())
+            };
+            let yaml = move || async move { file("application/yaml", yaml.load().yaml.clone()) };
+            router = router
+                .route(&format!("{}.json", pages.openapi), page(get(json)))
+                .route(&format!("{}.yaml", pages.openapi), page(get(yaml)));
+        }
+        if !pages.console.is_empty() {
+            let base = pages.console.trim_end_matches('/');
+            let links = [
+                ("\"/console.", format!("\"{base}/console.")),
+                ("\"/openapi.", format!("\"{}.", pages.openapi)),
+                ("\"/docs/", format!("\"{}/", pages.docs)),
+                ("\"/readyz", format!("\"{}", pages.readyz)),
+            ];
+            let linked = |text: &str| {
+                let text =
+                    links.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+                Bytes::from(text)
+            };
+            let (index, script) = (linked(INDEX), linked(SCRIPT));
+            router = router
+                .route(&pages.console, page(get(|| async { file("text/html", index) })))
+                .route(
+                    &format!("{base}/console.js"),
+                    page(get(|| async { file("text/javascript", script) })),
+                )
+                .route(
+                    &format!("{base}/console.css"),
+                    page(get(|| async { file("text/css", STYLE) })),
+                );
+        }
         #[cfg(feature = "docs")]
-        let router = router
-            .route("/docs", page(get(|| async { Redirect::permanent("/docs/") })))
-            .route("/docs/", page(get(|| async { swagger_ui("index.html") })))
-            .route(
-                "/docs/{file}",
-                page(get(|axum::extract::Path(file): axum::extract::Path<String>| async move {
-                    swagger_ui(&file)
-                })),
-            );
+        if !pages.docs.is_empty() {
+            router = router.merge(swagger_ui::router(pages));
+        }
         router
     }
 }
@@ -111,17 +123,41 @@ fn file(content_type: &str, content: impl Into<Body>) -> Response<Body> {
 }
 
 #[cfg(feature = "docs")]
-fn swagger_ui(path: &str) -> Response<Body> {
-    let config = utoipa_swagger_ui::Config::new(["/openapi.json"])
-        .try_it_out_enabled(true)
-        .validator_url("none")
-        .display_request_duration(true);
-    match utoipa_swagger_ui::serve(path, Arc::new(config)) {
-        Ok(Some(found)) => file(&found.content_type, found.bytes.into_owned()),
-        Ok(None) => StatusCode::NOT_FOUND.into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a page of Swagger UI is broken");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+mod swagger_ui {
+    use axum::{
+        extract::Path,
+        response::{IntoResponse as _, Redirect},
+    };
+    use http::StatusCode;
+
+    use super::{Arc, Body, Pages, Response, Router, file, get, page};
+
+    pub(super) fn router(pages: &Pages) -> Router {
+        let directory = format!("{}/", pages.docs);
+        let config = utoipa_swagger_ui::Config::new([format!("{}.json", pages.openapi)])
+            .try_it_out_enabled(true)
+            .validator_url("none")
+            .display_request_duration(true);
+        let config = Arc::new(config);
+        let index = Arc::clone(&config);
+        let to_directory = directory.clone();
+        Router::new()
+            .route(&pages.docs, page(get(|| async move { Redirect::permanent(&to_directory) })))
+            .route(&directory, page(get(|| async move { serve("index.html", index) })))
+            .route(
+                &format!("{directory}{{file}}"),
+                page(get(|Path(name): Path<String>| async move { serve(&name, config) })),
+            )
+    }
+
+    fn serve(name: &str, config: Arc<utoipa_swagger_ui::Config<'static>>) -> Response<Body> {
+        match utoipa_swagger_ui::serve(name, config) {
+            Ok(Some(found)) => file(&found.content_type, found.bytes.into_owned()),
+            Ok(None) => StatusCode::NOT_FOUND.into_response(),
+            Err(error) => {
+                tracing::error!(%error, "a page of Swagger UI is broken");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
         }
     }
 }

@@ -8,27 +8,27 @@ use axum::{
 };
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::{Readiness, docs};
+use super::Readiness;
 use crate::{
+    config::Pages,
     protocol::{Protocol, refusal},
     status::{Cause, Refusal},
 };
 
-/// Whether a path is one of the server's own pages.
-pub fn is_page(path: &str) -> bool {
-    docs::PATHS.contains(&path) || ["/livez", "/readyz", "/healthz"].contains(&path)
-}
-
-/// The pages, in front of `behind`, whose fallback is the gateway.
-pub fn router(behind: Router, readiness: Readiness) -> Router {
+/// The probes, in front of `behind`, whose fallback is the gateway.
+pub fn router(behind: Router, readiness: Readiness, pages: &Pages) -> Router {
     let ready = move || {
         let is_ready = readiness.is_ready();
         async move { probe(is_ready) }
     };
-    behind
-        .route("/livez", page(get(|| async { probe(true) })))
-        .route("/readyz", page(get(ready.clone())))
-        .route("/healthz", page(get(ready)))
+    let live = page(get(|| async { probe(true) }));
+    let probes = [
+        (&pages.livez, live),
+        (&pages.readyz, page(get(ready.clone()))),
+        (&pages.healthz, page(get(ready))),
+    ];
+    let wanted = probes.into_iter().filter(|(path, _)| !path.is_empty());
+    wanted.fold(behind, |router, (path, probe)| router.route(path, probe))
 }
 
 /// A page is read, with GET or HEAD.

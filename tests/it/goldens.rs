@@ -76,13 +76,57 @@ fn a_document_is_whole() {
 }
 
 #[tokio::test]
+async fn pages_move_and_are_turned_off_by_their_keys() {
+    use tower::ServiceExt as _;
+    use transom::{
+        config::{Config, Pages},
+        layers, server,
+    };
+    let gateway: Gateway = inventory_gateway(Inventory::default()).build().unwrap();
+    let pages = Pages {
+        console: "/ui".to_owned(),
+        openapi: "/api".to_owned(),
+        livez: "/alive".to_owned(),
+        healthz: String::new(),
+        ..Pages::default()
+    };
+    let config = Config { pages, ..Config::default() };
+    let docs = server::Docs::new(&gateway.route_table());
+    let behind = docs.router(&config.pages).fallback_service(gateway.clone());
+    let router = server::router(behind, server::Readiness::new(), &config.pages);
+    let app = layers::stack(router, &config);
+    for (path, status) in [
+        ("/ui", 200),
+        ("/ui/console.js", 200),
+        ("/api.json", 200),
+        ("/alive", 200),
+        ("/readyz", 503),
+        ("/", 404),
+        ("/openapi.json", 404),
+        ("/livez", 404),
+        ("/healthz", 404),
+    ] {
+        let request = crate::support::request(&format!("GET {path}")).body(Body::empty()).unwrap();
+        let answer =
+            crate::support::Answer::read(app.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!(answer.status, status, "{path}");
+        if path == "/ui" {
+            assert!(answer.text().contains("\"/ui/console.js\""), "{}", answer.text());
+            assert!(answer.text().contains("\"/api.json\""), "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_pages_come_from_inside_and_name_nothing_outside() {
     use tower::ServiceExt as _;
     use transom::{config::Config, layers, server};
     let gateway: Gateway = inventory_gateway(Inventory::default()).build().unwrap();
     let docs = server::Docs::new(&gateway.route_table());
-    let behind = docs.router().fallback_service(gateway.clone());
-    let app = layers::stack(server::router(behind, server::Readiness::new()), &Config::default());
+    let config = Config::default();
+    let behind = docs.router(&config.pages).fallback_service(gateway.clone());
+    let router = server::router(behind, server::Readiness::new(), &config.pages);
+    let app = layers::stack(router, &config);
     let mut pages = vec!["/", "/console.js", "/console.css", "/openapi.json", "/openapi.yaml"];
     if cfg!(feature = "docs") {
         pages.extend(["/docs/", "/docs/swagger-initializer.js", "/docs/swagger-ui.css"]);

@@ -12,6 +12,7 @@ fn count_keys(toml: &str) -> usize {
                 || line.starts_with("[l")
                 || line.starts_with("[d")
                 || line.starts_with("[c")
+                || line.starts_with("[p")
         })
         .count()
 }

@@ -39,8 +39,11 @@ async fn start_gateway(
     drain: Drain,
 ) -> Running {
     let readiness = Readiness::new();
-    let router =
-        server::router(axum::Router::new().fallback_service(gateway.clone()), readiness.clone());
+    let router = server::router(
+        axum::Router::new().fallback_service(gateway.clone()),
+        readiness.clone(),
+        &Config::default().pages,
+    );
     let config = Config { listener: listener.clone(), ..Config::default() };
     let service = layers::stack(router, &config);
     let socket = server::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();

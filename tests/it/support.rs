@@ -50,7 +50,7 @@ pub(crate) fn app_with(
     let readiness = Readiness::new();
     readiness.set(true);
     let gateway = axum::Router::new().fallback_service(gateway.clone());
-    layers::stack(server::router(gateway, readiness), config)
+    layers::stack(server::router(gateway, readiness, &config.pages), config)
 }
 
 /// A request as a line: `GET /v1/users?page_size=1`.
