@@ -61,11 +61,17 @@ const EXAMPLES: &str = "Examples:
   transom                                           the bundled user service on http://127.0.0.1:8080
   transom serve --upstream http://127.0.0.1:50051   a gRPC service, known by server reflection";
 
+const SERVICE_EXAMPLES: &str = "Examples:
+  transom user-service                                on 127.0.0.1:50051, users in ./transom.db
+  transom user-service --database sqlite::memory:     users that are forgotten at the end";
+
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway (what `transom` alone does)
+    #[command(before_help = EXAMPLES)]
     Serve(serve::Serve),
     /// Run the bundled user service alone, for gRPC callers
+    #[command(before_help = SERVICE_EXAMPLES)]
     UserService(user_service::UserService),
     /// Print the version
     Version,
