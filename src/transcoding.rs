@@ -63,6 +63,8 @@ pub struct Transcoder {
     pool: DescriptorPool,
     /// By message index.
     messages: Vec<MessageDescriptor>,
+    /// By message index: whether a `google.protobuf.Any` can be in it.
+    may_hold_any: Vec<bool>,
     /// `google.rpc`, for details whose types the schema does not import.
     details: DescriptorPool,
 }
@@ -91,7 +93,8 @@ impl Transcoder {
                     .ok_or_else(|| unusable(&format!("`{}` cannot be resolved", message.name)))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { schema, pool, messages, details })
+        let may_hold_any = any_depth::may_hold_any(&schema);
+        Ok(Self { schema, pool, messages, may_hold_any, details })
     }
 
     /// The schema it converts by.
@@ -215,6 +218,17 @@ mod tests {
         let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(write).unwrap();
         let error = thread.join().unwrap().to_string();
         assert_eq!(error, "google.protobuf.Any is nested more than 32 levels deep");
+    }
+
+    #[test]
+    fn types_that_cannot_hold_any_are_known() {
+        let (transcoder, _) = transcoder();
+        let may = |name: &str| {
+            let index = transcoder.schema().message_by_name(name).unwrap();
+            transcoder.may_hold_any[index.0 as usize]
+        };
+        assert!(may("inventory.v1.Everything") && may("google.protobuf.Any"));
+        assert!(!may("inventory.v1.Item") && !may("google.protobuf.Struct"));
     }
 
     #[test]

@@ -6,10 +6,32 @@
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
-use crate::status::Any;
+use crate::{
+    schema::{MessageType, Schema},
+    status::Any,
+};
 
 /// Levels of `Any` within `Any` that are served.
 pub(super) const LIMIT: usize = 32;
+
+/// For each message type, whether an `Any` can be in it, at any depth.
+pub(super) fn may_hold_any(schema: &Schema) -> Vec<bool> {
+    let messages = schema.messages();
+    let mut may: Vec<_> = messages.iter().map(|m| m.name == "google.protobuf.Any").collect();
+    // Each round finds those whose fields were found before; at most as many as types nest.
+    loop {
+        let holds = |message: &MessageType| {
+            let mut inner = message.fields.iter().filter_map(|field| field.kind.message());
+            inner.any(|index| may[index.0 as usize])
+        };
+        let next: Vec<_> =
+            messages.iter().zip(&may).map(|(message, &known)| known || holds(message)).collect();
+        if next == may {
+            return may;
+        }
+        may = next;
+    }
+}
 
 /// Whether `message` nests more than `limit` levels of `Any`.
 pub(super) fn exceeds(message: &DynamicMessage, limit: usize) -> bool {

@@ -54,7 +54,11 @@ impl Transcoder {
         if let Err(error) = self.bind_body(request, options, out) {
             violations.push(violation_of(error));
         }
-        let body = out[start..].to_vec();
+        // What the path says is compared with it.
+        let body = match request.path {
+            [] => Vec::new(),
+            _ => out[start..].to_vec(),
+        };
         let path = self.bind_path(request, &body, &mut violations);
         self.bind_query(request, options, &path, out, &mut violations);
         for bound in &path {

@@ -38,7 +38,7 @@ impl Transcoder {
         options: &WriteOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        let value = self.decode(self.descriptor(message), wire)?;
+        let value = self.decode_known(message, wire)?;
         write(&value, options, out)
     }
 
@@ -51,7 +51,7 @@ impl Transcoder {
         options: &WriteOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        let whole = self.decode(self.descriptor(message), wire)?;
+        let whole = self.decode_known(message, wire)?;
         let leaf = field.leaf(&self.schema);
         let Some(value) = whole
             .get_field_by_number(leaf.number)
@@ -116,6 +116,18 @@ impl Transcoder {
         out.extend_from_slice(b",\"value\":\"");
         out.extend_from_slice(BASE64_STANDARD.encode(&detail.value).as_bytes());
         out.extend_from_slice(b"\"}");
+    }
+
+    fn decode_known(
+        &self,
+        message: MessageIndex,
+        wire: &[u8],
+    ) -> Result<DynamicMessage, WireError> {
+        if self.may_hold_any[message.0 as usize] {
+            return self.decode(self.descriptor(message), wire);
+        }
+        DynamicMessage::decode(self.descriptor(message).clone(), wire)
+            .map_err(|error| WireError(error.to_string()))
     }
 
     fn decode(
