@@ -214,7 +214,8 @@ impl Gateway {
         let _in_flight = self.shared.calls.admit()?;
         let method = table.routes.method(target.method);
         let timeout = timeout::requested(&head.headers)?;
-        let timeout = self.shared.deadlines.of_call(timeout, method.server_streaming);
+        let is_stream = method.client_streaming || method.server_streaming;
+        let timeout = self.shared.deadlines.of_call(timeout, is_stream);
         let call = Call {
             metadata: metadata::from_caller(protocol, &head.headers)?,
             deadline: Deadline::after(timeout),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deadlines {
-    /// The deadline of a call with one response that asks for none; and how long any request
+    /// The deadline of a call without streams that asks for none; and how long any request
     /// of one message may be on its way. Default: 15 s. Zero fails every call.
     pub unary_ms: u64,
     /// The longest deadline a caller can ask for; longer ones are cut. Default: 1 h.
@@ -39,8 +39,8 @@ impl Default for Deadlines {
 
 impl Deadlines {
     /// How long a call may take, given what its caller asks for; None is without end.
-    pub fn of_call(&self, requested: Option<Duration>, server_streaming: bool) -> Option<Duration> {
-        let default = (!server_streaming).then_some(Duration::from_millis(self.unary_ms));
+    pub fn of_call(&self, requested: Option<Duration>, is_stream: bool) -> Option<Duration> {
+        let default = (!is_stream).then_some(Duration::from_millis(self.unary_ms));
         requested.or(default).map(|timeout| timeout.min(Duration::from_millis(self.max_ms)))
     }
 }

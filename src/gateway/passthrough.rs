@@ -20,7 +20,7 @@ use super::{
     call::Call,
     collect::{broken_off, collect},
     grpc_web,
-    guard::StreamGuard,
+    guard::{Sent, StreamGuard},
     reply::{self, CallEnd, ReplyEvent, UpstreamReply},
 };
 use crate::{
@@ -62,17 +62,33 @@ async fn pass(
     let is_compressed = head.headers.contains_key(reply::ENCODING);
     let (client_streaming, server_streaming) =
         (call.method().client_streaming, call.method().server_streaming);
-    if client_streaming {
-        let refused = Arc::new(OnceLock::new());
-        let limit = call.shared.limits.message_limit_bytes;
-        let scanner = EnvelopeScanner::new(limit, is_compressed);
-        let scanned = ScannedBody { body, scanner, refused: Arc::clone(&refused) };
-        let reply = call.start(RequestBody::Stream(Box::pin(scanned)));
-        return answer(call, reply, server_streaming, refused).await;
-    }
-    let message = call.deadline.within(one_message(&call, body, is_compressed)).await?;
-    let reply = call.start(RequestBody::Full(Some(message)));
-    answer(call, reply, server_streaming, Arc::default()).await
+    let refused = Refused::default();
+    let guard = match client_streaming || server_streaming {
+        true => Some(StreamGuard::new(&call)?),
+        false => None,
+    };
+    let body = match &guard {
+        Some(guard) if client_streaming => {
+            let limit = call.shared.limits.message_limit_bytes;
+            let scanner = EnvelopeScanner::new(limit, is_compressed);
+            let (refused, sent) = (Arc::clone(&refused), guard.sent());
+            RequestBody::Stream(Box::pin(ScannedBody { body, scanner, refused, sent }))
+        }
+        _ => {
+            let message = one_message(&call, body, is_compressed);
+            RequestBody::Full(Some(call.deadline.within(message).await?))
+        }
+    };
+    let reply = call.start(body);
+    let answer = match guard {
+        Some(guard) if server_streaming => {
+            stream_answer(call, reply, guard, Arc::clone(&refused)).await
+        }
+        Some(guard) => guard.within(unary_answer(&call, reply)).await,
+        None => call.deadline.within(unary_answer(&call, reply)).await,
+    };
+    // What was wrong with the request's stream is why the upstream failed.
+    answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
 }
 
 /// What is wrong with a stream of requests, once that is found.
@@ -93,21 +109,6 @@ async fn one_message(call: &Call, body: Body, is_compressed: bool) -> Result<Byt
         return Err(Refusal::new(Cause::MessageCount, message));
     }
     Ok(bytes)
-}
-
-async fn answer(
-    call: Call,
-    reply: UpstreamReply,
-    server_streaming: bool,
-    refused: Refused,
-) -> Result<Response<ReplyBody>, Refusal> {
-    let result = if server_streaming {
-        stream_answer(call, reply, Arc::clone(&refused)).await
-    } else {
-        call.deadline.within(unary_answer(&call, reply)).await
-    };
-    // What was wrong with the request's stream is why the upstream failed.
-    result.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
 }
 
 async fn unary_answer(
@@ -147,9 +148,9 @@ async fn unary_answer(
 async fn stream_answer(
     call: Call,
     mut reply: UpstreamReply,
+    mut guard: StreamGuard,
     refused: Refused,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let mut guard = StreamGuard::new(&call)?;
     let first = std::future::poll_fn(|cx| match reply.poll_event(cx) {
         Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
         Poll::Pending if reply.metadata().is_some() => Poll::Ready(Ok(None)),
@@ -301,6 +302,7 @@ struct ScannedBody {
     body: Body,
     scanner: EnvelopeScanner,
     refused: Refused,
+    sent: Sent,
 }
 
 impl ScannedBody {
@@ -324,7 +326,10 @@ impl http_body::Body for ScannedBody {
             return match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => match this.scanner.scan(&data) {
-                        Ok(_) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                        Ok(_) => {
+                            this.sent.note();
+                            Poll::Ready(Some(Ok(Frame::data(data))))
+                        }
                         Err(error) => this.refuse(request_envelope(error)),
                     },
                     // gRPC has no request trailers: none are passed on.

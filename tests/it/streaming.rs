@@ -129,6 +129,35 @@ async fn a_quiet_stream_is_kept_alive_and_a_silent_one_is_ended() {
     assert!(body.frame().await.is_none());
 }
 
+/// One message of `Chat` or `Collect`, framed.
+fn one_reply() -> bytes::Bytes {
+    crate::grpc_web::frame(&transom_test_services::inventory::v1::CountReply::default()).into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_on_sending_is_not_silent_and_has_no_deadline() {
+    let deadlines = Deadlines { stream_idle_ms: 40_000, ..Deadlines::default() };
+    let gateway = inventory_gateway(Inventory::default()).deadlines(deadlines).build().unwrap();
+    let began = tokio::time::Instant::now();
+    let messages = futures_util::stream::unfold(0, |count| async move {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let frame = Ok::<_, std::io::Error>(http_body::Frame::data(one_reply()));
+        (count < 10).then_some((frame, count + 1))
+    });
+    let body = Body::new(http_body_util::StreamBody::new(messages));
+    let answer = send(&gateway, crate::grpc_web::call("Collect", body)).await;
+    let (_, trailers) = crate::grpc_web::parse(&answer.body);
+    assert_eq!(trailers, "grpc-status:0\r\n");
+    assert!(began.elapsed() > Duration::from_secs(300));
+
+    let silent =
+        futures_util::stream::pending::<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>();
+    let body = Body::new(http_body_util::StreamBody::new(silent));
+    let answer = send(&gateway, crate::grpc_web::call("Collect", body)).await;
+    let (_, trailers) = crate::grpc_web::parse(&answer.body);
+    assert!(trailers.contains("no message came for 40s"), "{trailers}");
+}
+
 #[tokio::test]
 async fn the_end_of_the_process_is_told_to_every_stream() {
     let gateway = inventory_gateway(Inventory::default()).build().unwrap();
