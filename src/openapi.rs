@@ -3,6 +3,8 @@
 //! Built at run time with utoipa's builders from the route table that routes, so that it cannot
 //! say what is not so. OpenAPI 3.1, comments taken from the proto sources.
 
+use std::collections::BTreeSet;
+
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, PathsBuilder,
     tag::TagBuilder,
@@ -34,6 +36,7 @@ pub enum Version {
 pub fn document(table: &RouteTable, version: Version) -> OpenApi {
     let mut schemas = Schemas::new(table, version);
     let mut paths = PathsBuilder::new().build();
+    let mut ids = BTreeSet::new();
     for (number, route) in table.routes().iter().enumerate() {
         let method = table.method(route.method);
         let is_own_name = route.binding.template == method.path;
@@ -42,8 +45,11 @@ pub fn document(table: &RouteTable, version: Version) -> OpenApi {
         }
         let Some(verbs) = operation::verbs(&route.binding.method) else { continue };
         let binding = table.routes()[..number].iter().filter(|r| r.method == route.method).count();
-        let operation = operation::operation(table, route, binding, &mut schemas);
-        paths.add_path_operation(template::path(&route.template), verbs, operation);
+        for verb in verbs {
+            let mut operation = operation::operation(table, route, binding, &mut schemas);
+            operation.operation_id = operation.operation_id.map(|id| unique(id, &mut ids));
+            paths.add_path_operation(template::path(&route.template), vec![verb], operation);
+        }
     }
     let services: Vec<_> = table.schemas().iter().flat_map(|schema| schema.services()).collect();
     let tags = services.iter().map(|service| {
@@ -63,4 +69,13 @@ pub fn document(table: &RouteTable, version: Version) -> OpenApi {
         document.openapi = OpenApiVersion::Version32;
     }
     document
+}
+
+/// `id`, or `id` with the first number that makes it the only one.
+fn unique(id: String, ids: &mut BTreeSet<String>) -> String {
+    let mut candidates =
+        std::iter::once(id.clone()).chain((2..).map(|number| format!("{id}_{number}")));
+    let free = candidates.find(|candidate| !ids.contains(candidate)).unwrap_or(id);
+    ids.insert(free.clone());
+    free
 }

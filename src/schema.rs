@@ -107,6 +107,11 @@ impl Schema {
         &self.messages
     }
 
+    /// Whether a message or an enum has this full name.
+    pub fn declares(&self, name: &str) -> bool {
+        self.messages_by_name.contains_key(name) || self.enums.iter().any(|e| e.name == name)
+    }
+
     /// The message of this full name.
     pub fn message_by_name(&self, name: &str) -> Option<MessageIndex> {
         self.messages_by_name.get(name).copied()

@@ -422,6 +422,24 @@ mod tests {
     }
 
     #[test]
+    fn a_oneof_around_a_path_field_is_one_choice_too() {
+        let source = "syntax = \"proto3\"; message A { string id = 1; } \
+                      message R { oneof x { A a = 1; A b = 2; } }";
+        let schema = Arc::new(schema::compile_for_tests("r.proto", source).unwrap());
+        let input = schema.message_by_name("R").unwrap();
+        let transcoder = Transcoder::new(schema).unwrap();
+        let path = FieldPath::resolve(transcoder.schema(), input, "a.id").unwrap();
+        let captures = [(&path, Cow::Borrowed("1"))];
+        let bind = |body: &str| {
+            let body = RequestBody::Message(body.as_bytes());
+            let request = RestRequest { input, path: &captures, query: &[], body, resume: None };
+            transcoder.bind(&request, &ReadOptions::default(), &mut Vec::new())
+        };
+        assert!(bind(r#"{"a":{"id":"1"}}"#).is_ok());
+        assert!(bind(r#"{"b":{"id":"1"}}"#).is_err());
+    }
+
+    #[test]
     fn a_stream_resumes_behind_an_event_whatever_the_request_said() {
         let (transcoder, everything) = transcoder();
         let text = FieldPath::resolve(transcoder.schema(), everything, "text").unwrap();

@@ -21,8 +21,10 @@ pub(super) struct RpcServices {
 }
 
 impl RpcServices {
-    pub(super) fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (health, service) = tonic_health::server::health_reporter();
+        // tonic-health takes a server for well until it is told otherwise.
+        health.set_service_status("", ServingStatus::NotServing).await;
         Self {
             health,
             health_routes: Routes::new(service),
@@ -54,12 +56,13 @@ impl RpcServices {
 
     /// Tells health as readiness is, for as long as it is polled. `services` are asked for by
     /// name; the server as a whole by the empty name.
-    pub(super) async fn follow(&self, readiness: &Readiness, services: Vec<String>) {
+    pub(super) async fn follow(&self, readiness: &Readiness, services: impl Fn() -> Vec<String>) {
         loop {
             for (ready, status) in
                 [(false, ServingStatus::NotServing), (true, ServingStatus::Serving)]
             {
                 if readiness.is_ready() == ready {
+                    let services = services();
                     for service in services.iter().map(String::as_str).chain([""]) {
                         self.health.set_service_status(service, status).await;
                     }

@@ -33,7 +33,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let gateway = behind.describe(&config).build()?;
     check_pages(&gateway, &config.pages)?;
     let readiness = Readiness::new();
-    let rpc_services = RpcServices::new();
+    let rpc_services = RpcServices::new().await;
     rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
 
     let docs = Docs::new(&gateway.route_table());
@@ -51,16 +51,16 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
         }),
         before_workers_stop: behind.close(),
     };
-    let watching = async {
+    let reaching = async {
         behind.reach(&config, &gateway, &rpc_services, &docs, &readiness).await?;
-        rpc_services.follow(&readiness, gateway.services()).await;
-        Ok::<(), Error>(())
+        std::future::pending::<Result<(), Error>>().await
     };
     tokio::select! {
         result = server::run(listener, &config.listener, &config.drain, service, stops, hooks) => {
             result?;
         }
-        result = watching => result?,
+        result = reaching => result?,
+        () = rpc_services.follow(&readiness, || gateway.services()) => {}
     }
     tracing::info!("stopped");
     Ok(())

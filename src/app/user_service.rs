@@ -24,7 +24,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let listener = listen(&mut config)?;
     let store = users::open_store(&config.database).await?;
     let readiness = Readiness::new();
-    let rpc_services = RpcServices::new();
+    let rpc_services = RpcServices::new().await;
     rpc_services.describe(&[NAME.to_owned()], &[DESCRIPTOR_SET.into()]);
     let routes = Routes::new(users::service(store.clone())).into_axum_router();
     let service = layers::stack(
@@ -43,7 +43,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
         result = server::run(listener, &config.listener, &config.drain, service, stops, hooks) => {
             result?;
         }
-        () = rpc_services.follow(&readiness, vec![NAME.to_owned()]) => {}
+        () = rpc_services.follow(&readiness, || vec![NAME.to_owned()]) => {}
     }
     tracing::info!("stopped");
     Ok(())

@@ -123,16 +123,18 @@ async fn unary_answer(
             ReplyEvent::Data(data) => {
                 scanner.allow_compressed(reply.encoding().is_some());
                 scanner.scan(&data).map_err(reply::envelope)?;
+                if scanner.messages() > 1 {
+                    return Err(reply::framing("it answered a unary call with several messages"));
+                }
                 pieces.push_back(data);
             }
             ReplyEvent::End(end) => break end?,
         }
     };
     match (scanner.messages(), scanner.is_complete()) {
-        (1, true) => {}
         (_, false) => return Err(reply::framing("its answer ended inside a message")),
         (0, _) => return Err(reply::framing("it answered OK without a message")),
-        _ => return Err(reply::framing("it answered a unary call with several messages")),
+        _ => {}
     }
     let trailers = match end_frame(call.protocol, &Ok(trailers)) {
         End::Trailers(trailers) => Some(trailers),

@@ -143,7 +143,7 @@ impl<'t> Schemas<'t> {
     /// The full name; with a number where two upstreams have types of one name.
     fn name(&self, schema: usize, name: &str) -> String {
         let earlier = self.table.schemas()[..schema].iter();
-        match earlier.filter(|other| other.message_by_name(name).is_some()).count() {
+        match earlier.filter(|other| other.declares(name)).count() {
             0 => name.to_owned(),
             count => format!("{name}.{}", count + 1),
         }

@@ -42,9 +42,15 @@ impl FieldPath {
         &schema.message(message).fields[position]
     }
 
-    /// The message that the leaf is a field of.
-    pub fn parent<'s>(&self, schema: &'s Schema) -> &'s MessageType {
-        schema.message(self.steps[self.steps.len() - 1].0)
+    /// The messages on the way and the field of each that it takes, from the outside in.
+    pub fn steps<'s>(
+        &self,
+        schema: &'s Schema,
+    ) -> impl Iterator<Item = (&'s MessageType, &'s Field)> {
+        self.steps.iter().map(|&(message, position)| {
+            let message = schema.message(message);
+            (message, &message.fields[position])
+        })
     }
 
     /// The fields on the way, from the outside in, the leaf last.

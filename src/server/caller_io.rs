@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -65,7 +65,10 @@ pub(super) struct HeadClock(Arc<Calls>);
 #[derive(Debug, Default)]
 struct Calls {
     open: AtomicUsize,
-    begun: AtomicUsize,
+    /// Calls begun and bytes sent so far: what changes while something happens.
+    progress: AtomicUsize,
+    /// Whether a write waits for the caller to take what was sent before.
+    is_writing: AtomicBool,
 }
 
 impl HeadClock {
@@ -76,19 +79,31 @@ impl HeadClock {
     /// A head is complete; its call lasts until the guard is dropped.
     pub(super) fn begin_call(&self) -> Busy {
         self.0.open.fetch_add(1, Ordering::Relaxed);
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        self.note_progress();
         Busy(self.clone())
     }
 
-    /// Waits until no call was open for `limit`, or up to twice that.
+    fn note_write(&self, is_waiting: bool) {
+        self.0.is_writing.store(is_waiting, Ordering::Relaxed);
+        self.note_progress();
+    }
+
+    fn note_progress(&self) {
+        self.0.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until no call was open and nothing was sent for `limit`, or up to twice that. An
+    /// answer is on its way for longer than its call: it waits in buffers. A write that waits is
+    /// timed by its stall alone.
     pub(super) async fn idle_for(&self, limit: Duration) {
         let mut before = None;
         loop {
-            let begun = self.0.begun.load(Ordering::Relaxed);
-            if self.is_idle() && before == Some(begun) {
+            let progress = self.0.progress.load(Ordering::Relaxed);
+            let is_idle = self.is_idle() && !self.0.is_writing.load(Ordering::Relaxed);
+            if is_idle && before == Some(progress) {
                 return;
             }
-            before = self.is_idle().then_some(begun);
+            before = is_idle.then_some(progress);
             tokio::time::sleep(limit).await;
         }
     }
@@ -143,6 +158,7 @@ pub(super) struct CallerIo {
     stream: TcpStream,
     read: Bytes,
     head: Option<HeadTimer>,
+    clock: HeadClock,
     stall: Stall,
 }
 
@@ -164,12 +180,13 @@ struct HeadTimer {
 
 impl CallerIo {
     /// A connection that closes when its caller takes nothing for as long as `stall`.
-    pub(super) fn new(stream: TcpStream, read: Bytes, stall: Duration) -> Self {
-        Self { stream, read, head: None, stall: Stall { limit: stall, sleep: None } }
+    pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, stall: Duration) -> Self {
+        Self { stream, read, head: None, clock, stall: Stall { limit: stall, sleep: None } }
     }
 
     /// The same, with a limit for each head of HTTP/1.
-    pub(super) fn with_head_limit(mut self, clock: HeadClock, limit: Duration) -> Self {
+    pub(super) fn with_head_limit(mut self, limit: Duration) -> Self {
+        let clock = self.clock.clone();
         self.head = Some(HeadTimer { clock, limit, began: Some(Instant::now()), sleep: None });
         self
     }
@@ -252,6 +269,7 @@ impl AsyncWrite for CallerIo {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.clock.note_write(written.is_pending());
         self.stall.poll(cx, written)
     }
 
@@ -269,6 +287,7 @@ impl AsyncWrite for CallerIo {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.clock.note_write(written.is_pending());
         self.stall.poll(cx, written)
     }
 

@@ -48,8 +48,9 @@ const HTTP1_BUFFER_BYTES: usize = 64 << 10;
 /// How long a connection that was taken just before the close may take to show its first byte.
 const LAST_BYTES: Duration = Duration::from_millis(100);
 
-/// How long a connection without a call is kept when the process stops.
-const LAST_CALL: Duration = Duration::from_millis(500);
+/// How long a connection without a call, and without anything left to send, is kept when the
+/// process stops.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// How connections are served, the same for all of a worker.
 #[derive(Clone)]
@@ -120,8 +121,8 @@ impl<S: CallService> Connections<S> {
         let leaving = self.phase.leaving.clone();
         match sniffed.http {
             Http::One => {
-                let io = CallerIo::new(stream, sniffed.read, self.stall)
-                    .with_head_limit(clock.clone(), self.head);
+                let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.stall)
+                    .with_head_limit(self.head);
                 let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();
@@ -152,7 +153,7 @@ impl<S: CallService> Connections<S> {
             }
             Http::Two => {
                 // Heads of HTTP/2 are bounded by h2 itself.
-                let io = CallerIo::new(stream, sniffed.read, self.stall);
+                let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.stall);
                 let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();

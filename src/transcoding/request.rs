@@ -120,7 +120,7 @@ impl Transcoder {
                 refuse("the path and the body give different values".to_owned());
                 continue;
             }
-            if self.siblings(path).any(|sibling| find_last(body, &sibling).is_some()) {
+            if self.siblings(path).iter().any(|sibling| find_last(body, sibling).is_some()) {
                 refuse("another member of its oneof is given too".to_owned());
                 continue;
             }
@@ -227,15 +227,19 @@ impl Transcoder {
         chosen
     }
 
-    /// The other members of a field's oneof, each as the numbers that lead to it.
-    fn siblings(&self, path: &FieldPath) -> impl Iterator<Item = Vec<u32>> {
-        let leaf = path.leaf(&self.schema);
-        let mut outer = path.numbers(&self.schema);
-        outer.pop();
-        let members = path.parent(&self.schema).fields.iter().filter(move |field| {
-            leaf.oneof.is_some() && field.oneof == leaf.oneof && field.number != leaf.number
-        });
-        members.map(move |field| outer.iter().copied().chain([field.number]).collect())
+    /// The other members of a field's oneof, and of those around it, each as the numbers that
+    /// lead to it.
+    fn siblings(&self, path: &FieldPath) -> Vec<Vec<u32>> {
+        let mut outer = Vec::new();
+        let mut siblings = Vec::new();
+        for (message, field) in path.steps(&self.schema) {
+            let others = message.fields.iter().filter(|other| {
+                field.oneof.is_some() && other.oneof == field.oneof && other.number != field.number
+            });
+            siblings.extend(others.map(|other| [&outer[..], &[other.number]].concat()));
+            outer.push(field.number);
+        }
+        siblings
     }
 
     /// Whether the JSON body has a value for the field, be it its default.

@@ -4,7 +4,7 @@
 //! bytes and never decoded whole: custom options such as `google.api.http` stay in them.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -22,6 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Larger answers are refused, in bytes.
 const ANSWER_LIMIT_BYTES: usize = 64 << 20;
+
+/// More imported files are refused.
+const FILE_LIMIT: usize = 10_000;
 
 const UNIMPLEMENTED: i64 = 12;
 
@@ -66,9 +69,13 @@ async fn fetch_version(
         files.extend(found);
     }
     let mut missing: VecDeque<String> = dependencies(&files).into();
+    let mut asked = BTreeSet::new();
     while let Some(name) = missing.pop_front() {
         if files.contains_key(&name) {
             continue;
+        }
+        if !asked.insert(name.clone()) || asked.len() > FILE_LIMIT {
+            return Err(ReflectionError::Unusable(format!("it does not give `{name}`")));
         }
         let found = match client.files(Ask::FileByFilename(name.clone())).await? {
             Some(found) => found,
@@ -168,6 +175,10 @@ impl Client<'_> {
         if is_unimplemented(&head.headers) || head.status == http::StatusCode::NOT_FOUND {
             return Err(ReflectionError::Unimplemented);
         }
+        if matches!(head.status.as_u16(), 429 | 502..=504) {
+            let message = format!("the upstream answers HTTP {}", head.status.as_u16());
+            return Err(UpstreamError::unavailable(message).into());
+        }
         if head.status != http::StatusCode::OK {
             let message = format!("it answers HTTP {}", head.status.as_u16());
             return Err(ReflectionError::Unusable(message));
@@ -184,6 +195,12 @@ impl Client<'_> {
         // Some servers tell "not found" as the call's status, some in a message.
         if ended_with(collected.trailers().unwrap_or(&head.headers), "5") {
             return Ok(ReflectionResponse { answer: None });
+        }
+        for passing in ["4", "8", "14"] {
+            if ended_with(collected.trailers().unwrap_or(&head.headers), passing) {
+                let message = format!("the upstream answers with status {passing}");
+                return Err(UpstreamError::unavailable(message).into());
+            }
         }
         let bytes = collected.to_bytes();
         let length = bytes.get(1..5).and_then(|length| length.try_into().ok());

@@ -12,6 +12,7 @@ use http::{
 };
 use hyper::client::conn::http2::SendRequest;
 use thread_local::ThreadLocal;
+use tokio::time::Instant;
 
 use super::{RequestBody, ResponseBody, UpstreamError, service::CallFuture};
 use crate::config;
@@ -47,7 +48,7 @@ struct Inner {
 enum Slot {
     #[default]
     Empty,
-    Connecting(Connecting),
+    Connecting(Connecting, Instant),
     Open(SendRequest<RequestBody>),
 }
 
@@ -143,13 +144,16 @@ impl Inner {
         let mut slot = self.slot().borrow_mut();
         match &*slot {
             Slot::Open(sender) if !sender.is_closed() => return Ok(sender.clone()),
-            Slot::Connecting(connecting) => return Err(connecting.clone()),
-            Slot::Open(_) | Slot::Empty => {}
+            // One that everybody gave up waiting for tells what was, not what is.
+            Slot::Connecting(connecting, began) if began.elapsed() <= self.connector.timeout() => {
+                return Err(connecting.clone());
+            }
+            Slot::Open(_) | Slot::Connecting(..) | Slot::Empty => {}
         }
         let inner = Arc::clone(self);
         let connect: ConnectFuture = Box::pin(async move { inner.connector.connect().await });
         let connecting = connect.shared();
-        *slot = Slot::Connecting(connecting.clone());
+        *slot = Slot::Connecting(connecting.clone(), Instant::now());
         Err(connecting)
     }
 }

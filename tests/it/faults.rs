@@ -173,6 +173,7 @@ async fn a_unary_call_is_told_the_right_code_in_each_protocol() {
         (Fault::Bytes(b"\0\0\0\0\x09xx"), 500, 13),
         (Fault::Bytes(b"\0\xff\xff\xff\xff"), 500, 8),
         (Fault::Bytes(b"\0\0\0\0\0\0\0\0\0\0"), 500, 13),
+        (Fault::Bytes(b"\0\0\0\0\0\0\0\0\0\0\0\0"), 500, 13),
         (Fault::Bytes(b"\x07\0\0\0\0"), 500, 13),
         (Fault::Bytes(b"\x01\0\0\0\0"), 500, 13),
         (Fault::Bytes(b"\x80\0\0\0\0"), 500, 13),

@@ -174,6 +174,34 @@ async fn a_caller_that_holds_a_connection_without_a_call_does_not_delay_the_stop
     within(8, running.server).await.unwrap();
 }
 
+/// An answer that was still in buffers when the process stopped was cut.
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_is_whole_after_a_stop() {
+    let running = start(two_workers(), Drain::default()).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(running.address).await.unwrap();
+    let body = format!("{{\"text\":\"{}\"}}", "x".repeat(4_000_000));
+    let head = format!(
+        "POST /v1/everything HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut read = read_until(&mut stream, "\r\n\r\n").await.len();
+    running.stops.send(Stop::Prompt).await.unwrap();
+    let mut piece = vec![0; 200_000];
+    // Slowly for longer than a connection without a call is kept, then as fast as it goes.
+    let slow_until = tokio::time::Instant::now() + Duration::from_secs(3);
+    while let Ok(count @ 1..) = within(20, stream.read(&mut piece)).await {
+        read += count;
+        if tokio::time::Instant::now() < slow_until {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+    }
+    assert!(read >= body.len(), "{read} of {}", body.len());
+}
+
 #[tokio::test]
 async fn max_connections() {
     let listener = Listener { max_connections: 1, ..two_workers() };

@@ -3,6 +3,9 @@
 import subprocess
 import time
 
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from conftest import BINARY, HERE
 
 FRAME = b"\0\0\0\0\x05\n\x03Ada"
@@ -84,12 +87,14 @@ def test_an_upstream_that_is_down_at_start_is_awaited(transom, generated):
     server.stop(None).wait()
     gateway = transom("serve", "--upstream", url)
     assert gateway.get("/readyz")[0] == 503 and gateway.get("/livez")[0] == 200
+    with grpc.insecure_channel(gateway.address) as channel:
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
     status, body = gateway.json("/v1/say/Ada")
     assert (status, body["code"]) == (503, 14)
 
     import concurrent.futures
 
-    import grpc
     import relay_pb2
     import relay_pb2_grpc
     from conftest import Relay

@@ -51,6 +51,10 @@ impl Connector {
         Ok(Self { host, port, tls, http2, timeout: millis(options.connect_ms) })
     }
 
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(super) async fn connect(&self) -> Result<http2::SendRequest<RequestBody>, UpstreamError> {
         match tokio::time::timeout(self.timeout, self.try_connect()).await {
             Ok(Ok(sender)) => Ok(sender),
