@@ -54,12 +54,7 @@ impl Transcoder {
         if let Err(error) = self.bind_body(request, options, out) {
             violations.push(violation_of(error));
         }
-        // What the path says is compared with it.
-        let body = match request.path {
-            [] => Vec::new(),
-            _ => out[start..].to_vec(),
-        };
-        let path = self.bind_path(request, &body, &mut violations);
+        let path = self.bind_path(request, &out[start..], &mut violations);
         self.bind_query(request, options, &path, out, &mut violations);
         for bound in &path {
             self.put(bound, out);

@@ -10,7 +10,7 @@ use tokio::{
 };
 use transom::{
     Gateway,
-    config::{Config, Drain, Listener},
+    config::{Config, Drain, Http2, Listener},
     layers,
     server::{self, Hooks, Readiness, Stop},
 };
@@ -146,6 +146,24 @@ async fn a_silent_a_slow_and_an_idle_connection_are_closed() {
     read_until(&mut stream, "ok\n").await;
     stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
     assert_eq!(read_to_end(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn http2_idle_ms() {
+    let http2 = Http2 { idle_ms: 50, ..Http2::default() };
+    let running = start(Listener { http2, ..two_workers() }, Drain::default()).await;
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut read = Vec::new();
+    let _ = within(20, idle.read_to_end(&mut read)).await;
+    // RFC 9113, 4.1: three bytes of length, then the type, in a head of nine.
+    const GOAWAY: u8 = 7;
+    let (mut rest, mut types) = (&read[..], Vec::new());
+    while let [a, b, c, r#type, ..] = *rest {
+        types.push(r#type);
+        rest = &rest[9 + u32::from_be_bytes([0, a, b, c]) as usize..];
+    }
+    assert!(types.contains(&GOAWAY), "{types:?}");
 }
 
 #[tokio::test]
