@@ -31,9 +31,12 @@ mod builder;
 mod builtin;
 mod catalog;
 mod descriptor_set;
+mod features;
+mod field_builder;
 mod field_path;
 mod http_rule;
 mod problem;
+mod source_map;
 mod types;
 
 pub use builtin::{BUILTIN_FILES, builtin_file, compile_protos, details_descriptor_set};
@@ -49,6 +52,7 @@ pub struct Schema {
     descriptor_set: Bytes,
     messages: Vec<MessageType>,
     enums: Vec<EnumType>,
+    extensions: Vec<(MessageIndex, Field)>,
     services: Vec<Service>,
     messages_by_name: HashMap<String, MessageIndex>,
 }
@@ -105,6 +109,16 @@ impl Schema {
     /// All message types, in index order.
     pub fn messages(&self) -> &[MessageType] {
         &self.messages
+    }
+
+    /// All enum types, in index order.
+    pub fn enumerations(&self) -> &[EnumType] {
+        &self.enums
+    }
+
+    /// The extensions, each with the type it extends; its JSON name is `[full.name]`.
+    pub fn extensions(&self) -> &[(MessageIndex, Field)] {
+        &self.extensions
     }
 
     /// Whether a message or an enum has this full name.

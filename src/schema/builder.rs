@@ -1,13 +1,17 @@
 //! From descriptors to a [`Schema`]: first every type gets its name, then what refers to types is
 //! resolved. Every problem is collected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
 use super::{
-    Cardinality, EnumIndex, EnumType, Field, Idempotency, Kind, MessageIndex, MessageType, Method,
-    Position, Problem, Problems, Schema, Service, SseResume, descriptor_set, http_rule,
+    Cardinality, EnumIndex, EnumType, Field, Idempotency, MessageIndex, MessageType, Method,
+    Position, Problem, Problems, Schema, Service, SseResume, descriptor_set,
+    features::Features,
+    field_builder::{FieldScope, is_map_entry, resolve_field},
+    http_rule,
+    source_map::SourceMap,
 };
 
 /// Two passes: name every type, then resolve what refers to them.
@@ -17,6 +21,7 @@ pub(super) struct Builder<'d> {
     messages_by_name: HashMap<String, MessageIndex>,
     enums: Vec<EnumType>,
     enums_by_name: HashMap<String, EnumIndex>,
+    extensions: Vec<DeclaredExtension<'d>>,
     problems: Vec<Problem>,
 }
 
@@ -24,9 +29,25 @@ pub(super) struct Builder<'d> {
 struct Declared<'d> {
     name: String,
     descriptor: &'d descriptor_set::MessageDescriptor,
+    features: Features,
     position: Position,
     comment: String,
-    field_comments: Vec<String>,
+    /// Of each field.
+    notes: Vec<FieldNote>,
+}
+
+/// An extension, with the full name of what it extends.
+struct DeclaredExtension<'d> {
+    descriptor: &'d descriptor_set::FieldDescriptor,
+    features: Features,
+    name: String,
+    note: FieldNote,
+}
+
+/// What the source says beside a field.
+struct FieldNote {
+    position: Position,
+    comment: String,
 }
 
 impl<'d> Builder<'d> {
@@ -41,6 +62,8 @@ impl<'d> Builder<'d> {
         let declared = std::mem::take(&mut self.messages);
         let messages: Vec<_> =
             declared.into_iter().map(|declared| self.resolve_message(declared)).collect();
+        let extensions = self.resolve_extensions(&messages);
+        self.check_map_entries(&messages);
         let mut services = Vec::new();
         for file in set.file.iter().filter(|file| !is_infrastructure(&file.package)) {
             self.resolve_services(file, &messages, &mut services);
@@ -53,25 +76,27 @@ impl<'d> Builder<'d> {
             descriptor_set: bytes,
             messages,
             enums: self.enums,
+            extensions,
             services,
             messages_by_name: self.messages_by_name,
         })
     }
 
     fn declare_file(&mut self, file: &'d descriptor_set::FileDescriptor) {
-        let position = Position { file: file.name.clone(), line_column: None };
-        if let Some(edition) = file.edition.filter(|_| file.syntax == "editions") {
-            self.problems.push(Problem::at(
-                &position,
-                format!("edition {edition} is not supported: proto2 and proto3 are"),
-            ));
-        }
         let source = SourceMap::new(file);
+        let features = match Features::of_file(file) {
+            Ok(features) => features,
+            Err(error) => return self.problems.push(Problem::at(&source.position(&[]), error)),
+        };
         for (index, message) in file.message_type.iter().enumerate() {
-            self.declare_message(&file.package, message, &position, &source, &[4, index as i32]);
+            self.declare_message(&file.package, message, features, &source, &[4, index as i32]);
         }
         for (index, r#enum) in file.enum_type.iter().enumerate() {
-            self.declare_enum(&file.package, r#enum, source.comment(&[5, index as i32]));
+            self.declare_enum(&file.package, r#enum, features, &source, &[5, index as i32]);
+        }
+        for (index, extension) in file.extension.iter().enumerate() {
+            let path = [7, index as i32];
+            self.declare_extension(&file.package, extension, features, &source, &path);
         }
     }
 
@@ -79,29 +104,35 @@ impl<'d> Builder<'d> {
         &mut self,
         scope: &str,
         message: &'d descriptor_set::MessageDescriptor,
-        position: &Position,
+        features: Features,
         source: &SourceMap<'_>,
         path: &[i32],
     ) {
         let below = |kind: i32, index: usize| [path, &[kind, index as i32]].concat();
+        let features = features.with(message.options.as_ref().and_then(|o| o.features.as_ref()));
         let name = join(scope, &message.name);
         let index = MessageIndex(self.messages.len() as u32);
         if self.messages_by_name.insert(name.clone(), index).is_some() {
-            self.problems.push(Problem::at(position, format!("`{name}` is declared twice")));
+            let text = format!("`{name}` is declared twice");
+            self.problems.push(Problem::at(&source.position(path), text));
         }
         let fields = 0..message.field.len();
         self.messages.push(Declared {
             name: name.clone(),
             descriptor: message,
-            position: position.clone(),
+            features,
+            position: source.position(path),
             comment: source.comment(path),
-            field_comments: fields.map(|index| source.comment(&below(2, index))).collect(),
+            notes: fields.map(|index| FieldNote::new(source, &below(2, index))).collect(),
         });
         for (index, nested) in message.nested_type.iter().enumerate() {
-            self.declare_message(&name, nested, position, source, &below(3, index));
+            self.declare_message(&name, nested, features, source, &below(3, index));
         }
         for (index, r#enum) in message.enum_type.iter().enumerate() {
-            self.declare_enum(&name, r#enum, source.comment(&below(4, index)));
+            self.declare_enum(&name, r#enum, features, source, &below(4, index));
+        }
+        for (index, extension) in message.extension.iter().enumerate() {
+            self.declare_extension(&name, extension, features, source, &below(6, index));
         }
     }
 
@@ -109,29 +140,60 @@ impl<'d> Builder<'d> {
         &mut self,
         scope: &str,
         r#enum: &descriptor_set::EnumDescriptor,
-        comment: String,
+        features: Features,
+        source: &SourceMap<'_>,
+        path: &[i32],
     ) {
+        let features = features.with(r#enum.options.as_ref().and_then(|o| o.features.as_ref()));
         let name = join(scope, &r#enum.name);
         let values = r#enum.value.iter().map(|v| (v.name.clone(), v.number)).collect();
         self.enums_by_name.insert(name.clone(), EnumIndex(self.enums.len() as u32));
-        self.enums.push(EnumType { name, comment, values });
+        let (comment, closed) = (source.comment(path), features.closed_enums);
+        self.enums.push(EnumType { name, comment, values, closed });
+    }
+
+    fn declare_extension(
+        &mut self,
+        scope: &str,
+        descriptor: &'d descriptor_set::FieldDescriptor,
+        features: Features,
+        source: &SourceMap<'_>,
+        path: &[i32],
+    ) {
+        let (name, note) = (join(scope, &descriptor.name), FieldNote::new(source, path));
+        self.extensions.push(DeclaredExtension { descriptor, features, name, note });
     }
 
     fn resolve_message(&mut self, declared: Declared<'_>) -> MessageType {
-        let Declared { name, descriptor, position, comment, field_comments } = declared;
-        let fields: Vec<_> = descriptor
-            .field
-            .iter()
-            .zip(field_comments)
-            .filter_map(|(field, comment)| {
-                let resolved = self.resolve_field(descriptor, field, comment);
-                if resolved.is_none() {
-                    let message = format!("field `{name}.{}` has an unknown type", field.name);
-                    self.problems.push(Problem::at(&position, message));
+        let Declared { name, descriptor, features, position, comment, notes } = declared;
+        let is_entry = descriptor.options.as_ref().is_some_and(|options| options.map_entry);
+        let oneofs = &descriptor.oneof_decl;
+        let mut fields = Vec::with_capacity(notes.len());
+        let mut numbers = HashSet::new();
+        for (field, note) in descriptor.field.iter().zip(notes) {
+            let oneof = field.oneof_index.and_then(|i| oneofs.get(usize::try_from(i).ok()?));
+            let options = oneof.and_then(|oneof| oneof.options.as_ref());
+            let around = features.with(options.and_then(|options| options.features.as_ref()));
+            let scope = FieldScope {
+                messages_by_name: &self.messages_by_name,
+                enums_by_name: &self.enums_by_name,
+                features: around,
+                map_entries: &descriptor.nested_type,
+                is_entry,
+                oneof_count: oneofs.len(),
+            };
+            let resolved = resolve_field(&scope, field, note.comment).and_then(|field| {
+                let new = numbers.insert(field.number);
+                if new { Ok(field) } else { Err(format!("number {} is taken", field.number)) }
+            });
+            match resolved {
+                Ok(field) => fields.push(field),
+                Err(reason) => {
+                    let text = format!("field `{name}.{}`: {reason}", field.name);
+                    self.problems.push(Problem::at(&note.position, text));
                 }
-                resolved
-            })
-            .collect();
+            }
+        }
         // JSON names go in last: where two fields clash, the JSON name wins.
         let mut fields_by_name = HashMap::with_capacity(2 * fields.len());
         for (index, field) in fields.iter().enumerate() {
@@ -140,65 +202,65 @@ impl<'d> Builder<'d> {
         for (index, field) in fields.iter().enumerate() {
             fields_by_name.insert(field.json_name.clone(), index);
         }
-        MessageType { name, comment, fields, fields_by_name }
+        MessageType { name, comment, position, fields, fields_by_name }
     }
 
-    fn resolve_field(
-        &self,
-        parent: &descriptor_set::MessageDescriptor,
-        field: &descriptor_set::FieldDescriptor,
-        comment: String,
-    ) -> Option<Field> {
-        const LABEL_REPEATED: i32 = 3;
-        let type_name = field.type_name.trim_start_matches('.');
-        let message = || self.messages_by_name.get(type_name).copied();
-        let kind = match field.r#type {
-            1 => Kind::Double,
-            2 => Kind::Float,
-            3 => Kind::Int64,
-            4 => Kind::Uint64,
-            5 => Kind::Int32,
-            6 => Kind::Fixed64,
-            7 => Kind::Fixed32,
-            8 => Kind::Bool,
-            9 => Kind::String,
-            10 => Kind::Group(message()?),
-            11 => Kind::Message(message()?),
-            12 => Kind::Bytes,
-            13 => Kind::Uint32,
-            14 => Kind::Enum(self.enums_by_name.get(type_name).copied()?),
-            15 => Kind::Sfixed32,
-            16 => Kind::Sfixed64,
-            17 => Kind::Sint32,
-            18 => Kind::Sint64,
-            _ => return None,
-        };
-        let is_map = parent.nested_type.iter().any(|nested| {
-            nested.options.as_ref().is_some_and(|options| options.map_entry)
-                && type_name.rsplit('.').next() == Some(&nested.name)
-        });
-        let cardinality = match (field.label, is_map) {
-            (LABEL_REPEATED, true) => Cardinality::Map,
-            (LABEL_REPEATED, false) => Cardinality::Repeated,
-            _ => Cardinality::Singular,
-        };
-        let json_name = if field.json_name.is_empty() {
-            lower_camel_case(&field.name)
-        } else {
-            field.json_name.clone()
-        };
-        Some(Field {
-            name: field.name.clone(),
-            comment,
-            json_name,
-            number: u32::try_from(field.number).ok()?,
-            kind,
-            cardinality,
-            oneof: field
-                .oneof_index
-                .filter(|_| !field.proto3_optional)
-                .and_then(|index| u32::try_from(index).ok()),
-        })
+    fn resolve_extensions(&mut self, messages: &[MessageType]) -> Vec<(MessageIndex, Field)> {
+        let mut resolved = Vec::new();
+        for DeclaredExtension { descriptor, features, name, note } in
+            std::mem::take(&mut self.extensions)
+        {
+            let scope = FieldScope {
+                messages_by_name: &self.messages_by_name,
+                enums_by_name: &self.enums_by_name,
+                features,
+                map_entries: &[],
+                is_entry: false,
+                oneof_count: 0,
+            };
+            let extendee = descriptor.extendee.trim_start_matches('.');
+            let extended = self.messages_by_name.get(extendee).copied();
+            let field = resolve_field(&scope, descriptor, note.comment);
+            let reason = match (extended, field) {
+                // An extension of options that nobody imported is nobody's concern.
+                (None, _) if extendee.starts_with("google.protobuf.") => continue,
+                (None, _) => format!("extends the unknown type `{extendee}`"),
+                (_, Err(reason)) => reason,
+                (Some(message), Ok(mut field)) => {
+                    let declared = messages[message.0 as usize].field_by_number(field.number);
+                    let mut others = resolved.iter();
+                    let taken = declared.is_some()
+                        || others
+                            .any(|(m, f): &(_, Field)| *m == message && f.number == field.number);
+                    if taken {
+                        format!("number {} of `{extendee}` is taken", field.number)
+                    } else {
+                        field.json_name = format!("[{name}]");
+                        field.name = name;
+                        field.explicit_presence = true;
+                        resolved.push((message, field));
+                        continue;
+                    }
+                }
+            };
+            let text = format!("extension `{name}`: {reason}");
+            self.problems.push(Problem::at(&note.position, text));
+        }
+        resolved
+    }
+
+    /// What maps rely on: an entry is a key of a kind that can be one, and a value.
+    fn check_map_entries(&mut self, messages: &[MessageType]) {
+        for message in messages {
+            for field in message.fields.iter().filter(|f| f.cardinality == Cardinality::Map) {
+                let entry = field.kind.message().map(|index| &messages[index.0 as usize]);
+                if !entry.is_some_and(is_map_entry) {
+                    let text =
+                        format!("map `{}.{}` has no key and value", message.name, field.name);
+                    self.problems.push(Problem::at(&message.position, text));
+                }
+            }
+        }
     }
 
     fn resolve_services(
@@ -288,35 +350,9 @@ impl<'d> Builder<'d> {
     }
 }
 
-/// Where the parts of a file stand, by their path in its descriptor.
-struct SourceMap<'d> {
-    file: &'d str,
-    locations: HashMap<&'d [i32], &'d descriptor_set::SourceLocation>,
-}
-
-impl<'d> SourceMap<'d> {
-    fn new(file: &'d descriptor_set::FileDescriptor) -> Self {
-        let locations = file.source_code_info.iter().flat_map(|info| &info.location);
-        let locations = locations.map(|location| (location.path.as_slice(), location)).collect();
-        Self { file: &file.name, locations }
-    }
-
-    fn find(&self, path: &[i32]) -> Option<Position> {
-        let span = &self.locations.get(path)?.span;
-        let (&line, &column) = (span.first()?, span.get(1)?);
-        let line_column = (u32::try_from(line).ok()? + 1, u32::try_from(column).ok()? + 1);
-        Some(Position { file: self.file.to_owned(), line_column: Some(line_column) })
-    }
-
-    /// The comment above a declaration, lines trimmed.
-    fn comment(&self, path: &[i32]) -> String {
-        let comment = self.locations.get(path).map_or("", |location| &location.leading_comments);
-        comment.lines().map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned()
-    }
-
-    fn position(&self, path: &[i32]) -> Position {
-        let nowhere = || Position { file: self.file.to_owned(), line_column: None };
-        self.find(path).unwrap_or_else(nowhere)
+impl FieldNote {
+    fn new(source: &SourceMap<'_>, path: &[i32]) -> Self {
+        Self { position: source.position(path), comment: source.comment(path) }
     }
 }
 
@@ -329,21 +365,4 @@ fn is_infrastructure(package: &str) -> bool {
 
 fn join(scope: &str, name: &str) -> String {
     if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
-}
-
-/// `user_id` → `userId`, as protoc derives JSON names.
-fn lower_camel_case(name: &str) -> String {
-    let mut result = String::with_capacity(name.len());
-    let mut upper_next = false;
-    for c in name.chars() {
-        match c {
-            '_' => upper_next = true,
-            c if upper_next => {
-                result.push(c.to_ascii_uppercase());
-                upper_next = false;
-            }
-            c => result.push(c),
-        }
-    }
-    result
 }

@@ -24,12 +24,36 @@ pub(crate) struct FileDescriptor {
     pub(crate) enum_type: Vec<EnumDescriptor>,
     #[prost(message, repeated, tag = "6")]
     pub(crate) service: Vec<ServiceDescriptor>,
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) extension: Vec<FieldDescriptor>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) options: Option<FileOptions>,
     #[prost(message, optional, tag = "9")]
     pub(crate) source_code_info: Option<SourceCodeInfo>,
     #[prost(string, tag = "12")]
     pub(crate) syntax: String,
     #[prost(int32, optional, tag = "14")]
     pub(crate) edition: Option<i32>,
+}
+
+/// Options of a file that matter here.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FileOptions {
+    #[prost(message, optional, tag = "50")]
+    pub(crate) features: Option<FeatureSet>,
+}
+
+/// `google.protobuf.FeatureSet`: 0 is not set.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FeatureSet {
+    #[prost(int32, tag = "1")]
+    pub(crate) field_presence: i32,
+    #[prost(int32, tag = "2")]
+    pub(crate) enum_type: i32,
+    #[prost(int32, tag = "3")]
+    pub(crate) repeated_field_encoding: i32,
+    #[prost(int32, tag = "5")]
+    pub(crate) message_encoding: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -42,20 +66,40 @@ pub(crate) struct MessageDescriptor {
     pub(crate) nested_type: Vec<MessageDescriptor>,
     #[prost(message, repeated, tag = "4")]
     pub(crate) enum_type: Vec<EnumDescriptor>,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) extension: Vec<FieldDescriptor>,
     #[prost(message, optional, tag = "7")]
     pub(crate) options: Option<MessageOptions>,
+    #[prost(message, repeated, tag = "8")]
+    pub(crate) oneof_decl: Vec<OneofDescriptor>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OneofDescriptor {
+    #[prost(message, optional, tag = "2")]
+    pub(crate) options: Option<OneofOptions>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct OneofOptions {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) features: Option<FeatureSet>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct MessageOptions {
     #[prost(bool, tag = "7")]
     pub(crate) map_entry: bool,
+    #[prost(message, optional, tag = "12")]
+    pub(crate) features: Option<FeatureSet>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct FieldDescriptor {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
+    #[prost(string, tag = "2")]
+    pub(crate) extendee: String,
     #[prost(int32, tag = "3")]
     pub(crate) number: i32,
     #[prost(int32, tag = "4")]
@@ -64,6 +108,8 @@ pub(crate) struct FieldDescriptor {
     pub(crate) r#type: i32,
     #[prost(string, tag = "6")]
     pub(crate) type_name: String,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) options: Option<FieldOptions>,
     #[prost(int32, optional, tag = "9")]
     pub(crate) oneof_index: Option<i32>,
     #[prost(string, tag = "10")]
@@ -73,11 +119,27 @@ pub(crate) struct FieldDescriptor {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct FieldOptions {
+    #[prost(bool, optional, tag = "2")]
+    pub(crate) packed: Option<bool>,
+    #[prost(message, optional, tag = "21")]
+    pub(crate) features: Option<FeatureSet>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct EnumDescriptor {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
     #[prost(message, repeated, tag = "2")]
     pub(crate) value: Vec<EnumValueDescriptor>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) options: Option<EnumOptions>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct EnumOptions {
+    #[prost(message, optional, tag = "7")]
+    pub(crate) features: Option<FeatureSet>,
 }
 
 #[derive(Clone, PartialEq, Message)]

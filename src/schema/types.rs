@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Position;
+
 /// Which message of its [`Schema`](super::Schema).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageIndex(pub(crate) u32);
@@ -17,7 +19,9 @@ pub struct MessageType {
     pub name: String,
     /// What its proto says of it.
     pub comment: String,
-    /// In order of declaration.
+    /// Where it is declared.
+    pub position: Position,
+    /// In order of declaration; extensions are not among them.
     pub fields: Vec<Field>,
     pub(crate) fields_by_name: HashMap<String, usize>,
 }
@@ -67,6 +71,18 @@ pub struct Field {
     pub cardinality: Cardinality,
     /// The index of the oneof it is a member of; a proto3 `optional` is no member.
     pub oneof: Option<u32>,
+    /// Whether being set to its default is another thing than not being set. Always so for
+    /// messages and members of oneofs, never for lists and maps.
+    pub explicit_presence: bool,
+    /// Whether the elements of a list are written together, behind one key.
+    pub packed: bool,
+}
+
+impl Kind {
+    /// Whether elements of a list can be written together: numbers, enums and booleans can.
+    pub fn is_packable(self) -> bool {
+        !matches!(self, Self::String | Self::Bytes | Self::Message(_) | Self::Group(_))
+    }
 }
 
 /// How often a field may occur.
@@ -123,4 +139,6 @@ pub struct EnumType {
     pub comment: String,
     /// Name and number of each value, in order of declaration.
     pub values: Vec<(String, i32)>,
+    /// Whether a number without a name is no value of it, as in proto2.
+    pub closed: bool,
 }
