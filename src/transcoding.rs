@@ -38,72 +38,57 @@
 
 use std::sync::Arc;
 
-use prost_reflect::{DescriptorPool, MessageDescriptor};
+use crate::schema::{self, MessageIndex, Problems, Schema};
 
-use crate::schema::{self, MessageIndex, Problem, Problems, Schema};
-
-mod any_depth;
-mod json_reader;
+mod any;
+mod field_mask;
+mod json_error;
+mod json_text;
 mod json_to_wire;
+mod key_set;
+mod names;
+mod plan;
+mod pretty;
 mod query;
 mod request;
 mod text_value;
+mod time_text;
 mod wire;
 mod wire_to_json;
 
-pub use json_reader::JsonError;
+pub use json_error::JsonError;
 pub use json_to_wire::{JSON_DEPTH_LIMIT, ReadOptions};
 pub use query::{FIELD_PATH_DEPTH_LIMIT, QueryParameter};
 pub use request::{RequestBody, RestRequest};
 pub use wire_to_json::{WireError, WriteOptions};
 
+/// How deep messages, and JSON's objects and arrays, may nest.
+const DEPTH_LIMIT: usize = 100;
+
 /// Converts the messages of one schema.
 pub struct Transcoder {
     schema: Arc<Schema>,
-    pool: DescriptorPool,
-    /// By message index.
-    messages: Vec<MessageDescriptor>,
-    /// By message index: whether a `google.protobuf.Any` can be in it.
-    may_hold_any: Vec<bool>,
-    /// `google.rpc`, for details whose types the schema does not import.
-    details: DescriptorPool,
+    plans: plan::Plans,
 }
 
 impl std::fmt::Debug for Transcoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transcoder").field("messages", &self.messages.len()).finish()
+        f.debug_struct("Transcoder").field("messages", &self.schema.messages().len()).finish()
     }
 }
 
 impl Transcoder {
-    /// A transcoder for every message type of `schema`.
+    /// A transcoder for every message type of `schema`, and for those of `google.rpc`, which
+    /// error details are of whether the schema imports them or not.
     pub fn new(schema: Arc<Schema>) -> Result<Self, Problems> {
-        let unusable = |error: &dyn std::fmt::Display| {
-            Problems(vec![Problem { position: None, message: error.to_string() }])
-        };
-        let pool = DescriptorPool::decode(schema.descriptor_set().clone())
-            .map_err(|error| unusable(&error))?;
-        let details = DescriptorPool::decode(schema::details_descriptor_set())
-            .map_err(|error| unusable(&error))?;
-        let messages = schema
-            .messages()
-            .iter()
-            .map(|message| {
-                pool.get_message_by_name(&message.name)
-                    .ok_or_else(|| unusable(&format!("`{}` cannot be resolved", message.name)))
-            })
-            .collect::<Result<_, _>>()?;
-        let may_hold_any = any_depth::may_hold_any(&schema);
-        Ok(Self { schema, pool, messages, may_hold_any, details })
+        let details = Schema::from_descriptor_set(schema::details_descriptor_set())?;
+        let plans = plan::Plans::compile(&schema, &details)?;
+        Ok(Self { schema, plans })
     }
 
     /// The schema it converts by.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
-    }
-
-    fn descriptor(&self, message: MessageIndex) -> &MessageDescriptor {
-        &self.messages[message.0 as usize]
     }
 }
 
@@ -117,18 +102,18 @@ pub fn field_text(
 ) -> Option<String> {
     let field = schema.message(message).field_by_number(number)?;
     let found = wire::find_last(wire, &[number])?;
-    let mut rest = found;
-    prost::encoding::decode_key(&mut rest).ok()?;
-    match field.kind {
-        schema::Kind::String => {
-            prost::encoding::decode_varint(&mut rest).ok()?;
-            std::str::from_utf8(rest).ok().map(str::to_owned)
+    let mut position = 0;
+    let (_, wire_type) = wire::tag(found, &mut position)?;
+    match (field.kind, wire_type) {
+        (schema::Kind::String, wire::DELIMITED) => {
+            let (start, end) = wire::delimited(found, &mut position)?;
+            std::str::from_utf8(&found[start..end]).ok().map(str::to_owned)
         }
-        schema::Kind::Uint32 | schema::Kind::Uint64 => {
-            prost::encoding::decode_varint(&mut rest).ok().map(|value| value.to_string())
+        (schema::Kind::Uint32 | schema::Kind::Uint64, wire::VARINT) => {
+            wire::varint(found, &mut position).map(|value| value.to_string())
         }
-        schema::Kind::Int32 | schema::Kind::Int64 => {
-            prost::encoding::decode_varint(&mut rest).ok().map(|value| (value as i64).to_string())
+        (schema::Kind::Int32 | schema::Kind::Int64, wire::VARINT) => {
+            wire::varint(found, &mut position).map(|value| (value as i64).to_string())
         }
         _ => None,
     }
@@ -179,17 +164,50 @@ mod tests {
     #[test]
     fn errors_name_path_offset_and_expectation() {
         for (json, path, needle) in [
-            (r#"{"child":{"signed":"x"}}"#, "child.signed: ", "(at byte 22)"),
-            (r#"{"numbers":[1,2,true]}"#, "numbers[2]: ", "expected"),
-            (r#"{"child":{"nope":1}}"#, "child.nope: ", "nope"),
-            (r#"{"text":"a","text":"b"}"#, "text: ", "this field occurs twice"),
-            (r#"{"left":"a","right":1}"#, "", "oneof"),
-            (r#"{"text":"\ud800"}"#, "text: ", "hex escape"),
-            (r#"{"text":"a"} x"#, "", "trailing"),
-            ("{\"text\":\n  12}", "text: ", "(at byte 13)"),
-            ("", "", "EOF"),
-            ("[]", "", "expected"),
-            ("\u{feff}{}", "", "expected"),
+            (
+                r#"{"child":{"signed":"x"}}"#,
+                "child.signed: ",
+                "expected a 32-bit integer, found \"x\" (at byte 19)",
+            ),
+            (r#"{"numbers":[1,2,true]}"#, "numbers[2]: ", "expected a 32-bit integer, found true"),
+            (
+                r#"{"child":{"nope":1}}"#,
+                "child.nope: ",
+                "inventory.v1.Everything has no field \"nope\"",
+            ),
+            (r#"{"text":"a","text":"b"}"#, "text: ", "this field occurs twice (at byte 12)"),
+            (
+                r#"{"childrenById":{},"children_by_id":{}}"#,
+                "children_by_id: ",
+                "this field occurs twice",
+            ),
+            (r#"{"labels":{"k":"1","\u006b":"2"}}"#, "labels.k: ", "this key occurs twice"),
+            (r#"{"open":{"a":{"k":1,"k":2}}}"#, "open.a.k: ", "this key occurs twice"),
+            (r#"{"left":"a","right":1}"#, "right: ", "another member of its oneof is set already"),
+            (r#"{"tags":["a",null]}"#, "tags[1]: ", "null is no element of a list"),
+            (r#"{"labels":{"a":null}}"#, "labels.a: ", "null is no value of a map"),
+            (r#"{"text":"\ud800"}"#, "text: ", "a lone surrogate is no character (at byte 9)"),
+            ("{\"text\":\"a\nb\"}", "text: ", "a control character (0x0a)"),
+            (r#"{"text":"a"} x"#, "", "expected nothing more, found x (at byte 13)"),
+            ("{\"text\":\n  12}", "text: ", "expected a string, found 12 (at byte 11)"),
+            (
+                r#"{"kind":"NOPE"}"#,
+                "kind: ",
+                "expected a name or number of inventory.v1.Kind, found \"NOPE\"",
+            ),
+            (r#"{"blob":"!"}"#, "blob: ", "expected base64, found \"!\""),
+            (r#"{"at":"today"}"#, "at: ", "expected a timestamp such as"),
+            (
+                r#"{"any":{"@type":"t/x.Y"}}"#,
+                "any.@type: ",
+                "a type that is known here, found \"t/x.Y\"",
+            ),
+            (r#"{"any":{"a":1}}"#, "any.a: ", "without `@type`"),
+            (r#"{"text":"a""#, "text: ", "expected `,` or `}`, found the end of the input"),
+            (r#"{"text":"a"#, "text: ", "a string without an end (at byte 8)"),
+            ("", "", "expected an object, found the end of the input (at byte 0)"),
+            ("[]", "", "expected an object, found an array"),
+            ("\u{feff}{}", "", "expected an object, found a byte order mark"),
         ] {
             let error = round_trip(json).unwrap_err();
             assert!(error.starts_with(path) && error.contains(needle), "{json}: {error}");
@@ -217,18 +235,10 @@ mod tests {
         };
         let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(write).unwrap();
         let error = thread.join().unwrap().to_string();
-        assert_eq!(error, "google.protobuf.Any is nested more than 32 levels deep");
-    }
-
-    #[test]
-    fn types_that_cannot_hold_any_are_known() {
-        let (transcoder, _) = transcoder();
-        let may = |name: &str| {
-            let index = transcoder.schema().message_by_name(name).unwrap();
-            transcoder.may_hold_any[index.0 as usize]
-        };
-        assert!(may("inventory.v1.Everything") && may("google.protobuf.Any"));
-        assert!(!may("inventory.v1.Item") && !may("google.protobuf.Struct"));
+        assert_eq!(
+            error,
+            "any: google.protobuf.Any is nested more than 32 levels deep (at byte 896)"
+        );
     }
 
     #[test]
@@ -317,10 +327,10 @@ mod tests {
             bind(Some("p"), &query, "").unwrap(),
             concat!(
                 r#"{"text":"p","signed":-3,"big":"-9","unsigned":3,"huge":"9","zigzag":-2,"#,
-                r#""fixed":"5","real":100.0,"smallReal":"NaN","flag":true,"blob":"/+8=","#,
+                r#""fixed":"5","real":100,"smallReal":"NaN","flag":true,"blob":"/+8=","#,
                 r#""kind":"KIND_TOOL","tags":["a","b"],"numbers":[1],"kinds":["KIND_PART",77],"#,
                 r#""labels":{"k":"v=w"},"child":{"tags":["t"],"child":{"text":"deep"}},"#,
-                r#""at":"2026-01-02T03:04:05Z","takes":"1.500s","mask":"a,b.c","open":{"a":1.0},"#,
+                r#""at":"2026-01-02T03:04:05Z","takes":"1.500s","mask":"a,b.c","open":{"a":1},"#,
                 r#""maybeBig":"8","maybeText":"","left":"l"}"#
             )
         );

@@ -1,23 +1,27 @@
-//! JSON bytes → protobuf bytes.
+//! JSON bytes → protobuf bytes, in one pass, by a plan.
 //!
-//! Stands on prost-reflect's `DynamicMessage`, behind an interface that does not show it.
+//! A value is written as it is read; a message's length is put in front of it once it is known.
+//! Keys are expected in the order of the fields, which every serializer of ours keeps, and looked
+//! up by name where they are not.
 
-use prost::Message as _;
-use prost_reflect::{DeserializeOptions, DynamicMessage};
-
-use super::{
-    Transcoder,
-    json_reader::{self, JsonError},
-};
+use super::{JsonError, Transcoder, key_set::KeySet, plan::Plans};
 use crate::schema::{FieldPath, MessageIndex};
 
+mod lexer;
+mod members;
+mod number;
+mod string;
+mod value;
+mod well_known;
+
 /// How deep JSON may nest, in objects and arrays; protobuf's own limit for messages.
-pub const JSON_DEPTH_LIMIT: usize = 100;
+pub const JSON_DEPTH_LIMIT: usize = super::DEPTH_LIMIT;
 
 /// How JSON is read.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
-    /// Whether keys that name no field are passed over instead of refused.
+    /// Whether keys that name no field, and strings that name no value of an enum, are passed
+    /// over instead of refused.
     pub ignore_unknown_fields: bool,
     /// How deep objects and arrays may nest.
     pub depth_limit: usize,
@@ -30,7 +34,7 @@ impl Default for ReadOptions {
 }
 
 impl Transcoder {
-    /// Appends the encoding of the `message` that `json` is.
+    /// Appends the encoding of the `message` that `json` is. On an error, `out` is as before.
     ///
     /// Strict: one key twice, a oneof set twice, trailing data and (unless ignored) unknown keys
     /// are errors. Both spellings of a field name are understood.
@@ -41,20 +45,7 @@ impl Transcoder {
         options: &ReadOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), JsonError> {
-        json_reader::check(json, &self.schema, message, options.depth_limit)?;
-        let read = DeserializeOptions::new().deny_unknown_fields(!options.ignore_unknown_fields);
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let value = DynamicMessage::deserialize_with_options(
-            self.descriptor(message).clone(),
-            &mut deserializer,
-            &read,
-        )
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| locate(json, &error))?;
-        out.reserve(value.encoded_len());
-        // A Vec grows: encoding into one cannot fail.
-        let _ = value.encode(out);
-        Ok(())
+        self.read(json, options, out, |reader| reader.message(message))
     }
 
     /// Appends the encoding of the message whose one set field, `field` of `message`, is `json`.
@@ -66,30 +57,75 @@ impl Transcoder {
         options: &ReadOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), JsonError> {
-        // One value and no more: `1,"other":2` must not become a second field.
-        serde_json::from_slice::<serde::de::IgnoredAny>(json).map_err(|e| locate(json, &e))?;
-        let field = field.leaf(&self.schema);
-        let head = format!("{{\"{}\":", field.json_name);
-        let mut wrapped = Vec::with_capacity(head.len() + json.len() + 1);
-        wrapped.extend_from_slice(head.as_bytes());
-        wrapped.extend_from_slice(json);
-        wrapped.push(b'}');
-        let options = ReadOptions { depth_limit: options.depth_limit + 1, ..options.clone() };
-        self.json_to_wire(message, &wrapped, &options, out).map_err(|mut error| {
-            error.offset = error.offset.saturating_sub(head.len()).min(json.len());
-            error
-        })
+        let leaf = field.leaf(&self.schema);
+        let plan = self.plans.message(message);
+        let Some(index) = plan.index_of(leaf.number) else { return Ok(()) };
+        let field = &plan.fields[index];
+        self.read(json, options, out, |reader| reader.field(field).map(|_| ())).map_err(
+            |mut error| {
+                let separator =
+                    if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
+                error.path = format!("{}{separator}{}", leaf.json_name, error.path);
+                error
+            },
+        )
+    }
+
+    fn read<'a>(
+        &'a self,
+        json: &'a [u8],
+        options: &'a ReadOptions,
+        out: &'a mut Vec<u8>,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<(), Stop>,
+    ) -> Result<(), JsonError> {
+        let start = out.len();
+        // The wire is the shorter of the two, nearly always.
+        out.reserve(json.len() + 32);
+        let mut reader = Reader {
+            plans: &self.plans,
+            json,
+            position: 0,
+            out,
+            options,
+            depth: 0,
+            any_depth: 0,
+            unescaped: Vec::new(),
+            seen: Vec::new(),
+            spare_keys: Vec::new(),
+            fault: None,
+        };
+        reader.space();
+        let result = read(&mut reader).and_then(|()| reader.end());
+        if result.is_ok() {
+            return Ok(());
+        }
+        let fault = reader.fault.take();
+        reader.out.truncate(start);
+        let (offset, message) = fault.map_or((0, "unreadable".to_owned()), |fault| *fault);
+        Err(JsonError::at(json, offset, message))
     }
 }
 
-/// serde_json counts lines and columns, and says so in its message.
-fn locate(json: &[u8], error: &serde_json::Error) -> JsonError {
-    let text = error.to_string();
-    let message = match text.rfind(" at line ") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    };
-    let before = json.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1));
-    let offset = before.map(<[u8]>::len).sum::<usize>() + error.column();
-    json_reader::error_at(json, offset.min(json.len()), message)
+/// Reads one JSON text.
+struct Reader<'a> {
+    plans: &'a Plans,
+    json: &'a [u8],
+    /// Of the next byte.
+    position: usize,
+    out: &'a mut Vec<u8>,
+    options: &'a ReadOptions,
+    /// Open objects and arrays.
+    depth: usize,
+    /// Open objects that are a `google.protobuf.Any`.
+    any_depth: usize,
+    /// The last string that had escapes in it.
+    unescaped: Vec<u8>,
+    /// For open messages of more than 64 fields and oneofs: which were there.
+    seen: Vec<u64>,
+    spare_keys: Vec<KeySet>,
+    fault: Option<Box<(usize, String)>>,
 }
+
+/// Reading stopped; the reader has the fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stop;

@@ -1,16 +1,14 @@
 //! A field's value written as text, in a path or a query: text in, an encoded field out.
 
+use super::{
+    ReadOptions, Transcoder,
+    wire::{self, put_delimited, put_varint},
+};
+use crate::schema::{Field, Kind, MessageIndex};
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use prost::encoding::{WireType, encode_key};
-
-use super::{
-    ReadOptions, Transcoder,
-    wire::{put_delimited, put_varint},
-};
-use crate::schema::{Field, Kind, MessageIndex};
 
 const ANY_PADDING: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -91,14 +89,13 @@ impl Transcoder {
 
 /// Whether an encoded scalar field is at its default: nothing but zeros behind the key.
 pub(super) fn is_default(field: &[u8]) -> bool {
-    let mut rest = field;
-    prost::encoding::decode_key(&mut rest).is_ok() && rest.iter().all(|&byte| byte == 0)
+    let mut value = 0;
+    wire::tag(field, &mut value).is_some() && field[value..].iter().all(|&byte| byte == 0)
 }
 
 fn put_fixed(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     let is_long = bytes.len() == 8;
-    let r#type = if is_long { WireType::SixtyFourBit } else { WireType::ThirtyTwoBit };
-    encode_key(number, r#type, out);
+    wire::put_tag(number, if is_long { wire::FIXED64 } else { wire::FIXED32 }, out);
     out.extend_from_slice(bytes);
 }
 

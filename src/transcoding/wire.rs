@@ -1,18 +1,136 @@
-//! Protobuf's wire format where no descriptor is needed: fields out, fields found.
+//! Protobuf's wire format where no schema is needed: keys, varints, fields passed over.
+//!
+//! Readers answer None where the bytes are malformed or cut off.
 
-use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+pub(super) const VARINT: u8 = 0;
+pub(super) const FIXED64: u8 = 1;
+pub(super) const DELIMITED: u8 = 2;
+pub(super) const START_GROUP: u8 = 3;
+pub(super) const END_GROUP: u8 = 4;
+pub(super) const FIXED32: u8 = 5;
+
+/// How deep groups may nest where they are passed over.
+const GROUP_DEPTH_LIMIT: usize = 100;
+
+/// Reads a varint of up to ten bytes.
+#[inline(always)]
+pub(super) fn varint(wire: &[u8], position: &mut usize) -> Option<u64> {
+    let first = *wire.get(*position)?;
+    if first < 0x80 {
+        *position += 1;
+        return Some(u64::from(first));
+    }
+    long_varint(wire, position)
+}
+
+#[inline(never)]
+fn long_varint(wire: &[u8], position: &mut usize) -> Option<u64> {
+    let mut value = 0;
+    for (shift, &byte) in (0..64).step_by(7).zip(wire.get(*position..)?) {
+        value |= u64::from(byte & 0x7f) << shift;
+        *position += 1;
+        if byte < 0x80 {
+            // The tenth byte has room for one bit.
+            return (shift < 63 || byte <= 1).then_some(value);
+        }
+    }
+    None
+}
+
+/// Reads a field's key: its number, from 1 to 2²⁹ - 1, and its wire type.
+#[inline(always)]
+pub(super) fn tag(wire: &[u8], position: &mut usize) -> Option<(u32, u8)> {
+    let tag = varint(wire, position)?;
+    let (number, wire_type) = (tag >> 3, (tag & 7) as u8);
+    (number != 0 && number < 1 << 29 && wire_type <= FIXED32).then_some((number as u32, wire_type))
+}
+
+/// Reads a length and answers where that many bytes start and end.
+#[inline(always)]
+pub(super) fn delimited(wire: &[u8], position: &mut usize) -> Option<(usize, usize)> {
+    let length = varint(wire, position)?;
+    let start = *position;
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    if end > wire.len() {
+        return None;
+    }
+    *position = end;
+    Some((start, end))
+}
+
+/// Passes over a field behind its key.
+pub(super) fn skip(wire: &[u8], position: &mut usize, number: u32, wire_type: u8) -> Option<()> {
+    match wire_type {
+        VARINT => {
+            varint(wire, position)?;
+        }
+        DELIMITED => {
+            delimited(wire, position)?;
+        }
+        FIXED64 => *position = wire.get(*position..*position + 8).map(|_| *position + 8)?,
+        FIXED32 => *position = wire.get(*position..*position + 4).map(|_| *position + 4)?,
+        START_GROUP => {
+            group_end(wire, position, number)?;
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Passes over a group behind its start, and answers where its content ends.
+pub(super) fn group_end(wire: &[u8], position: &mut usize, number: u32) -> Option<usize> {
+    // The numbers of the groups that are open, the outermost first.
+    let mut open = [0; GROUP_DEPTH_LIMIT];
+    open[0] = number;
+    let mut depth = 1;
+    loop {
+        let at = *position;
+        let (number, wire_type) = tag(wire, position)?;
+        match wire_type {
+            START_GROUP => {
+                *open.get_mut(depth)? = number;
+                depth += 1;
+            }
+            END_GROUP => {
+                depth -= 1;
+                if open[depth] != number {
+                    return None;
+                }
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => skip(wire, position, number, wire_type)?,
+        }
+    }
+}
+
+/// Appends a varint.
+#[inline]
+pub(super) fn put_raw_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a field's key.
+pub(super) fn put_tag(number: u32, wire_type: u8, out: &mut Vec<u8>) {
+    put_raw_varint(out, u64::from(number) << 3 | u64::from(wire_type));
+}
 
 /// Appends a length-delimited field.
 pub(super) fn put_delimited(number: u32, content: &[u8], out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(content.len() as u64, out);
+    put_tag(number, DELIMITED, out);
+    put_raw_varint(out, content.len() as u64);
     out.extend_from_slice(content);
 }
 
 /// Appends a varint field.
 pub(super) fn put_varint(number: u32, value: u64, out: &mut Vec<u8>) {
-    encode_key(number, WireType::Varint, out);
-    encode_varint(value, out);
+    put_tag(number, VARINT, out);
+    put_raw_varint(out, value);
 }
 
 /// Appends `field`, an encoded field, inside the messages that `parents` leads through. Repeated
@@ -56,35 +174,29 @@ pub(super) struct WireField<'w> {
 
 /// The top-level fields of a message, up to the first that is malformed. Groups are skipped.
 pub(super) fn fields(wire: &[u8]) -> impl Iterator<Item = WireField<'_>> {
-    let mut rest = wire;
+    let mut position = 0;
     std::iter::from_fn(move || {
         loop {
-            let start = rest;
-            let (number, r#type) = decode_key(&mut rest).ok()?;
+            let start = position;
+            let (number, wire_type) = tag(wire, &mut position)?;
+            let value = position;
+            skip(wire, &mut position, number, wire_type)?;
             let mut content: &[u8] = &[];
-            let length = match r#type {
-                WireType::Varint => {
-                    decode_varint(&mut rest).ok()?;
-                    0
+            match wire_type {
+                START_GROUP => continue,
+                DELIMITED => {
+                    let (start, end) = delimited(wire, &mut { value })?;
+                    content = &wire[start..end];
                 }
-                WireType::SixtyFourBit => 8,
-                WireType::ThirtyTwoBit => 4,
-                WireType::LengthDelimited => {
-                    let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
-                    content = rest.get(..length)?;
-                    length
-                }
-                WireType::StartGroup => {
-                    let context = prost::encoding::DecodeContext::default();
-                    prost::encoding::skip_field(r#type, number, &mut rest, context).ok()?;
-                    continue;
-                }
-                WireType::EndGroup => return None,
-            };
-            rest = rest.get(length..)?;
-            let whole = &start[..start.len() - rest.len()];
-            let is_delimited = r#type == WireType::LengthDelimited;
-            return Some(WireField { number, whole, content, is_delimited });
+                _ => {}
+            }
+            let whole = &wire[start..position];
+            return Some(WireField {
+                number,
+                whole,
+                content,
+                is_delimited: wire_type == DELIMITED,
+            });
         }
     })
 }
@@ -110,5 +222,56 @@ mod tests {
         for wire in [&[0x0a, 0xff, 0xff][..], &[0x0a], &[0xff; 20], &[0x0b, 0x0b], &[0x0c], &[9]] {
             assert!(find_last(wire, &[1, 1]).is_none());
         }
+    }
+
+    #[test]
+    fn varints_have_at_most_ten_bytes_and_64_bits() {
+        let read = |wire: &[u8]| varint(wire, &mut 0);
+        assert_eq!(read(&[0x7f]), Some(0x7f));
+        assert_eq!(read(&[0x80, 0x00]), Some(0));
+        assert_eq!(
+            read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
+            Some(u64::MAX)
+        );
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]), None);
+        assert_eq!(read(&[0x80; 11]), None);
+        assert_eq!(read(&[0x80]), None);
+        assert_eq!(read(&[]), None);
+    }
+
+    #[test]
+    fn keys_have_a_number_and_a_wire_type_that_exist() {
+        let read = |tag: u64| {
+            let mut wire = Vec::new();
+            put_raw_varint(&mut wire, tag);
+            super::tag(&wire, &mut 0)
+        };
+        assert_eq!(read(1 << 3), Some((1, VARINT)));
+        assert_eq!(read((1 << 32) - 3), Some(((1 << 29) - 1, FIXED32)));
+        assert_eq!([0, 6, 1 << 3 | 6, 1 << 3 | 7, 1 << 32].map(read), [None; 5]);
+    }
+
+    #[test]
+    fn groups_are_passed_over_to_their_own_end() {
+        let skip = |wire: &[u8]| {
+            let mut position = 0;
+            let (number, wire_type) = tag(wire, &mut position)?;
+            super::skip(wire, &mut position, number, wire_type).map(|()| position)
+        };
+        assert_eq!(skip(&[0x0b, 0x13, 0x14, 0x08, 1, 0x0c, 9]), Some(6));
+        assert_eq!(skip(&[0x0b, 0x13, 0x0c, 0x14]), None);
+        assert_eq!(skip(&[0x0b, 0x13, 0x14]), None);
+        assert_eq!(skip(&[0x0c]), None);
+        let nested = |depth| [[0x0b].repeat(depth), [0x0c].repeat(depth)].concat();
+        assert_eq!(skip(&nested(100)), Some(200));
+        assert_eq!(skip(&nested(101)), None);
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_refused() {
+        assert_eq!(delimited(&[3, 1, 2], &mut 0), None);
+        assert_eq!(delimited(&[2, 1, 2], &mut 0), Some((1, 3)));
+        let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+        assert_eq!(delimited(&huge, &mut 0), None);
     }
 }

@@ -1,15 +1,28 @@
-//! Protobuf bytes → JSON bytes.
+//! Protobuf bytes → JSON bytes, in one pass, by a plan.
 //!
-//! Stands on prost-reflect's `DynamicMessage`, behind an interface that does not show it.
+//! Every serializer writes fields in the order of their numbers, each once, so a message is
+//! written to JSON as it is read (`stream`). Protobuf allows more: any order, a list in pieces, a
+//! field or a member of a oneof again, a message in parts that merge. Whoever meets that stops,
+//! and the whole message is written again with a look ahead at each message in it, gathering the
+//! occurrences of each field of those that need it (`gather`). Twice at most, however it nests.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
-
-use super::{Transcoder, any_depth};
+use super::{
+    Transcoder, any,
+    plan::{FieldPlan, Plans},
+    pretty,
+};
 use crate::{
-    schema::{Cardinality, FieldPath, Kind, MessageIndex},
+    schema::{FieldPath, MessageIndex},
     status::Any,
 };
+
+mod gather;
+mod map;
+mod stream;
+mod value;
+mod well_known;
+
+use gather::Index;
 
 /// How JSON is written.
 #[derive(Clone, Debug, Default)]
@@ -18,19 +31,28 @@ pub struct WriteOptions {
     pub enum_numbers: bool,
     /// Field names as in the proto instead of lowerCamelCase.
     pub proto_names: bool,
-    /// Fields at their default value too.
+    /// Fields at their default value too, those without presence of their own.
     pub emit_defaults: bool,
+    /// 64-bit integers as numbers instead of strings, which many readers round to 53 bits.
+    pub int64_numbers: bool,
     /// Indented by two spaces.
     pub pretty: bool,
 }
 
-/// Bytes that are not a message of the expected type.
+/// Bytes that are not a message of the expected type, or one that has no JSON.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct WireError(String);
+#[error("{}{message} (at byte {offset})", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+pub struct WireError {
+    /// The fields that lead to it, by proto name: `user.emails`. Empty at the top.
+    pub path: String,
+    /// Bytes from the start of the message.
+    pub offset: usize,
+    /// What is wrong.
+    pub message: String,
+}
 
 impl Transcoder {
-    /// Appends the JSON of the `message` that `wire` encodes.
+    /// Appends the JSON of the `message` that `wire` encodes. On an error, `out` is as before.
     pub fn wire_to_json(
         &self,
         message: MessageIndex,
@@ -38,8 +60,7 @@ impl Transcoder {
         options: &WriteOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        let value = self.decode_known(message, wire)?;
-        write(&value, options, out)
+        self.write(wire, options, out, |writer| writer.message(message, Parts::whole(wire)))
     }
 
     /// Appends the JSON of one `field` of `message`, its default where it is not set.
@@ -51,140 +72,186 @@ impl Transcoder {
         options: &WriteOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), WireError> {
-        let whole = self.decode_known(message, wire)?;
-        let leaf = field.leaf(&self.schema);
-        let Some(value) = whole
-            .get_field_by_number(leaf.number)
-            .filter(|_| whole.has_field_by_number(leaf.number))
-        else {
-            out.extend_from_slice(match (leaf.cardinality, leaf.kind) {
-                (Cardinality::Repeated, _) => b"[]",
-                (Cardinality::Map, _) => b"{}",
-                (_, Kind::Bool) => b"false",
-                (_, Kind::String | Kind::Bytes) => b"\"\"",
-                (_, Kind::Int64 | Kind::Uint64 | Kind::Fixed64 | Kind::Sfixed64 | Kind::Sint64) => {
-                    b"\"0\""
-                }
-                (_, Kind::Enum(index)) => return self.enum_default(index, options, out),
-                (_, Kind::Message(_) | Kind::Group(_)) => b"null",
-                _ => b"0",
-            });
-            return Ok(());
-        };
-        // A message with nothing but this field is `{"name":value}`; cut the value out.
-        let mut alone = DynamicMessage::new(self.descriptor(message).clone());
-        alone.set_field_by_number(leaf.number, value.into_owned());
-        let options = WriteOptions { emit_defaults: false, pretty: false, ..options.clone() };
-        let mut json = Vec::new();
-        write(&alone, &options, &mut json)?;
-        let name = if options.proto_names { &leaf.name } else { &leaf.json_name };
-        let head = name.len() + r#"{"":"#.len();
-        out.extend_from_slice(json.get(head..json.len().saturating_sub(1)).unwrap_or_default());
-        Ok(())
+        let plan = self.plans.message(message);
+        let leaf = plan.index_of(field.leaf(&self.schema).number);
+        let Some(leaf) = leaf.map(|leaf| (leaf, &plan.fields[leaf])) else { return Ok(()) };
+        self.write(wire, options, out, |writer| {
+            writer.checked = true;
+            let index = Index::build(writer, plan, Parts::whole(wire))?;
+            writer.gathered_value(leaf.1, index.entries(leaf.0))
+        })
     }
 
     /// Appends the JSON of an error detail: `{"@type":…, …}`. A type that nobody knows, or
     /// bytes that are not of their type, keep their base64 in `value`.
     pub fn detail_to_json(&self, detail: &Any, out: &mut Vec<u8>) {
-        let name = detail.type_url.rsplit('/').next().unwrap_or_default();
-        let known = [&self.pool, &self.details];
-        let descriptor = known.into_iter().find_map(|pool| pool.get_message_by_name(name));
-        let mut json = Vec::new();
-        let rendered = descriptor.is_some_and(|descriptor| {
-            self.decode(&descriptor, &detail.value)
-                .and_then(|value| write(&value, &WriteOptions::default(), &mut json))
-                .is_ok()
+        let start = out.len();
+        let written = any::type_name(&detail.type_url).and_then(|name| {
+            let message = self.plans.by_name(name)?;
+            let options = WriteOptions::default();
+            let write = |writer: &mut Writer<'_>| {
+                writer.any_of(&detail.type_url, message, Parts::whole(&detail.value))
+            };
+            self.write(&detail.value, &options, out, write).ok()
         });
-        if !rendered {
-            return Self::opaque_detail_to_json(detail, out);
+        if written.is_none() {
+            out.truncate(start);
+            Self::opaque_detail_to_json(detail, out);
         }
-        put_type(detail, out);
-        // A well-known type has a JSON form of its own, which is not an object to add a key to.
-        if json.first() != Some(&b'{') || name.starts_with("google.protobuf.") {
-            out.extend_from_slice(b",\"value\":");
-            out.extend_from_slice(&json);
-        } else if json != b"{}" {
-            out.push(b',');
-            out.extend_from_slice(&json[1..json.len() - 1]);
-        }
-        out.push(b'}');
     }
 
     /// Appends an error detail of a type that nobody knows: `{"@type":…, "value":base64}`.
     pub fn opaque_detail_to_json(detail: &Any, out: &mut Vec<u8>) {
-        put_type(detail, out);
-        out.extend_from_slice(b",\"value\":\"");
-        out.extend_from_slice(BASE64_STANDARD.encode(&detail.value).as_bytes());
-        out.extend_from_slice(b"\"}");
+        out.extend_from_slice(b"{\"@type\":");
+        super::json_text::put_str(out, &detail.type_url);
+        out.extend_from_slice(b",\"value\":");
+        super::json_text::put_base64(out, &detail.value);
+        out.push(b'}');
     }
 
-    fn decode_known(
-        &self,
-        message: MessageIndex,
-        wire: &[u8],
-    ) -> Result<DynamicMessage, WireError> {
-        if self.may_hold_any[message.0 as usize] {
-            return self.decode(self.descriptor(message), wire);
-        }
-        DynamicMessage::decode(self.descriptor(message).clone(), wire)
-            .map_err(|error| WireError(error.to_string()))
-    }
-
-    fn decode(
-        &self,
-        descriptor: &MessageDescriptor,
-        wire: &[u8],
-    ) -> Result<DynamicMessage, WireError> {
-        let value = DynamicMessage::decode(descriptor.clone(), wire)
-            .map_err(|error| WireError(error.to_string()))?;
-        if any_depth::exceeds(&value, any_depth::LIMIT) {
-            return Err(WireError(format!(
-                "google.protobuf.Any is nested more than {} levels deep",
-                any_depth::LIMIT
-            )));
-        }
-        Ok(value)
-    }
-
-    fn enum_default(
-        &self,
-        index: crate::schema::EnumIndex,
-        options: &WriteOptions,
-        out: &mut Vec<u8>,
+    /// Runs `write`, once more where fields turn out not to be in order, and cleans up after it.
+    fn write<'a>(
+        &'a self,
+        wire: &'a [u8],
+        options: &'a WriteOptions,
+        out: &'a mut Vec<u8>,
+        write: impl Fn(&mut Writer<'a>) -> Result<(), Stop>,
     ) -> Result<(), WireError> {
-        let values = &self.schema.enumeration(index).values;
-        match values.iter().find(|(_, number)| *number == 0) {
-            Some((name, _)) if !options.enum_numbers => {
-                out.extend_from_slice(format!("\"{name}\"").as_bytes());
+        let start = out.len();
+        // Names come on top of the values: twice the input is most often enough, and never more
+        // than a third too much.
+        out.reserve(2 * wire.len() + 64);
+        let mut writer = Writer {
+            plans: &self.plans,
+            wire,
+            out,
+            options,
+            checked: false,
+            depth: 0,
+            any_depth: 0,
+            fault: None,
+            spare_keys: Vec::new(),
+        };
+        let mut result = Err(Stop::Fault);
+        // Places are kept as 32 bits.
+        if u32::try_from(wire.len()).is_ok() {
+            result = write(&mut writer);
+            if result == Err(Stop::Disorder) {
+                writer.out.truncate(start);
+                (writer.checked, writer.depth, writer.any_depth) = (true, 0, 0);
+                result = write(&mut writer);
             }
-            _ => out.push(b'0'),
+        }
+        let fault = writer.fault.take();
+        if result.is_err() {
+            writer.out.truncate(start);
+            return Err(fault.map_or_else(WireError::unexplained, |fault| fault.tell()));
+        }
+        if options.pretty {
+            pretty::indent(writer.out, start);
         }
         Ok(())
     }
 }
 
-fn put_type(detail: &Any, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"@type\":");
-    out.extend_from_slice(serde_json::Value::from(&*detail.type_url).to_string().as_bytes());
+/// Writes one message.
+struct Writer<'a> {
+    plans: &'a Plans,
+    wire: &'a [u8],
+    out: &'a mut Vec<u8>,
+    options: &'a WriteOptions,
+    /// Whether messages are looked at before they are streamed.
+    checked: bool,
+    /// Open messages.
+    depth: usize,
+    /// Those of them that are `google.protobuf.Any`.
+    any_depth: usize,
+    fault: Option<Box<Fault>>,
+    spare_keys: Vec<super::key_set::KeySet>,
 }
 
-fn write(
-    value: &DynamicMessage,
-    options: &WriteOptions,
-    out: &mut Vec<u8>,
-) -> Result<(), WireError> {
-    let serialize = SerializeOptions::new()
-        .use_enum_numbers(options.enum_numbers)
-        .use_proto_field_name(options.proto_names)
-        .skip_default_fields(!options.emit_defaults);
-    let start = out.len();
-    let result = if options.pretty {
-        value.serialize_with_options(&mut serde_json::Serializer::pretty(&mut *out), &serialize)
-    } else {
-        value.serialize_with_options(&mut serde_json::Serializer::new(&mut *out), &serialize)
-    };
-    result.map(|_| ()).map_err(|error| {
-        out.truncate(start);
-        WireError(error.to_string())
-    })
+/// How deep messages may nest.
+const DEPTH_LIMIT: usize = super::DEPTH_LIMIT;
+
+/// Why writing stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Something is not in order: begin again, and look first.
+    Disorder,
+    /// The fault is told in the writer.
+    Fault,
+}
+
+struct Fault {
+    /// From the inside out.
+    path: Vec<Box<str>>,
+    offset: usize,
+    message: String,
+}
+
+impl Fault {
+    fn tell(mut self) -> WireError {
+        self.path.reverse();
+        WireError { path: self.path.join("."), offset: self.offset, message: self.message }
+    }
+}
+
+impl WireError {
+    fn unexplained() -> Self {
+        let message = "a message over 4 GiB".to_owned();
+        Self { path: String::new(), offset: 0, message }
+    }
+}
+
+/// The encoding of a message: whole, or in parts that merge.
+#[derive(Clone, Copy)]
+enum Parts<'p> {
+    /// From here to there.
+    Whole(usize, usize),
+    /// Each behind its key, which stands at this place.
+    Tagged(&'p [u32]),
+}
+
+impl Parts<'_> {
+    fn whole(wire: &[u8]) -> Self {
+        Self::Whole(0, wire.len())
+    }
+}
+
+impl<'a> Writer<'a> {
+    #[cold]
+    fn fault(&mut self, offset: usize, message: impl Into<String>) -> Stop {
+        self.fault = Some(Box::new(Fault { path: Vec::new(), offset, message: message.into() }));
+        Stop::Fault
+    }
+
+    #[cold]
+    fn malformed(&mut self, offset: usize) -> Stop {
+        self.fault(offset, "malformed protobuf, or cut off")
+    }
+
+    /// Notes that a fault is inside `field`.
+    #[cold]
+    fn within(&mut self, field: &FieldPlan, stop: Stop) -> Stop {
+        if let Some(fault) = self.fault.as_mut() {
+            fault.path.push(field.name.clone());
+        }
+        stop
+    }
+
+    /// `,"name":`
+    #[inline]
+    fn key(&mut self, field: &'a FieldPlan) {
+        if self.options.proto_names { &field.proto_key } else { &field.json_key }.put(self.out);
+    }
+
+    /// Puts the brackets around what was written since `at`, where each item begins with a comma.
+    #[inline]
+    fn close(&mut self, at: usize, opening: u8, closing: u8) {
+        match self.out.get_mut(at) {
+            Some(comma) => *comma = opening,
+            None => self.out.push(opening),
+        }
+        self.out.push(closing);
+    }
 }

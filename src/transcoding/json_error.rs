@@ -1,0 +1,148 @@
+//! What is wrong with JSON, and where: the path is found by walking again from the start, so that
+//! nothing is kept for it while all goes well.
+
+use std::{borrow::Cow, fmt};
+
+/// JSON that is not a message of the expected type: where, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonError {
+    /// The JSON path: `user.emails[3].verified`. Empty at the top.
+    pub path: String,
+    /// Bytes from the start of the input.
+    pub offset: usize,
+    /// What was expected, and what was found.
+    pub message: String,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        write!(f, "{} (at byte {})", self.message, self.offset)
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+impl JsonError {
+    /// An error at `offset`, where the token begins that was refused; all before it is in order.
+    pub(super) fn at(json: &[u8], offset: usize, message: String) -> Self {
+        Self { path: path(json, offset), offset, message }
+    }
+}
+
+enum Frame<'j> {
+    Object(Cow<'j, str>),
+    Array(usize),
+}
+
+/// The JSON path of what stands at `offset`: of a key, its own.
+fn path(json: &[u8], offset: usize) -> String {
+    let mut stack = Vec::new();
+    let mut key_is_next = false;
+    let mut at = 0;
+    while at < json.len() && at <= offset {
+        let byte = json[at];
+        if byte == b'"' {
+            let end = string_end(json, at);
+            if key_is_next && let Some(Frame::Object(key)) = stack.last_mut() {
+                *key = unescape(&json[at..end]);
+            }
+            key_is_next = false;
+            at = end;
+            continue;
+        }
+        if at < offset {
+            match byte {
+                b'{' => {
+                    stack.push(Frame::Object(Cow::Borrowed("")));
+                    key_is_next = true;
+                }
+                b'[' => {
+                    stack.push(Frame::Array(0));
+                    key_is_next = false;
+                }
+                b'}' | b']' => {
+                    stack.pop();
+                    key_is_next = false;
+                }
+                b',' => match stack.last_mut() {
+                    Some(Frame::Object(_)) => key_is_next = true,
+                    Some(Frame::Array(index)) => *index += 1,
+                    None => {}
+                },
+                _ => {}
+            }
+        }
+        at += 1;
+    }
+    tell(&stack)
+}
+
+fn tell(stack: &[Frame<'_>]) -> String {
+    let mut path = String::new();
+    for frame in stack {
+        match frame {
+            Frame::Object(key) if key.is_empty() => {}
+            Frame::Object(key) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(key);
+            }
+            Frame::Array(index) => path.push_str(&format!("[{index}]")),
+        }
+    }
+    path
+}
+
+/// Behind the string that begins at `start`.
+fn string_end(json: &[u8], start: usize) -> usize {
+    let mut escaped = false;
+    let closing = json[start + 1..].iter().position(|&byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    closing.map_or(json.len(), |at| start + at + 2)
+}
+
+fn unescape(quoted: &[u8]) -> Cow<'_, str> {
+    let inner = &quoted[1..quoted.len().saturating_sub(1).max(1)];
+    match std::str::from_utf8(inner) {
+        Ok(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+        _ => match serde_json::from_slice(quoted) {
+            Ok(unescaped) => Cow::Owned(unescaped),
+            Err(_) => String::from_utf8_lossy(inner),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_told_as_a_path() {
+        let json = br#"{"user":{"emails":["a","b",{"verified":12}]},"x":1}"#;
+        let at =
+            |text: &[u8]| path(json, json.windows(text.len()).position(|w| w == text).unwrap());
+        assert_eq!(at(b"12"), "user.emails[2].verified");
+        assert_eq!(at(b"\"b\""), "user.emails[1]");
+        assert_eq!(at(b"1}"), "x");
+        assert_eq!(at(b"\"x\""), "x");
+        assert_eq!(at(b"[\"a\""), "user.emails");
+        assert_eq!(at(b"{\"user"), "");
+        assert_eq!(path(br#"{"a.\u0062":{"":{"c":1}}}"#, 20), "a.b.c");
+    }
+
+    #[test]
+    fn malformed_input_ends_the_walk() {
+        for json in ["", "\"", "{\"", "{\"a", "}}]],", "\\", "{\"\\\"", "\u{feff}{}"] {
+            for offset in 0..=json.len() + 1 {
+                let _ = path(json.as_bytes(), offset);
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Objects and arrays: keys to fields, lists, maps.
+
+use super::{
+    super::{
+        key_set::KeySet,
+        plan::{FieldPlan, Form, Plan, Tag},
+        wire,
+    },
+    Reader, Stop,
+    number::integer_of,
+    string::Text,
+};
+use crate::schema::{Cardinality, Kind, MessageIndex};
+
+impl<'a> Reader<'a> {
+    /// Reads a message in the form that its type has.
+    pub(super) fn message(&mut self, index: MessageIndex) -> Result<(), Stop> {
+        let plan = self.plans.message(index);
+        if plan.form != Form::Object {
+            return self.well_known(plan);
+        }
+        self.open(b'{', "an object")?;
+        if self.is_empty(b'}') {
+            return Ok(());
+        }
+        self.members(plan, 0)
+    }
+
+    /// Reads keys and values up to the closing brace. Of a message in an `Any`, one `@type` is
+    /// passed over.
+    pub(super) fn members(&mut self, plan: &'a Plan, mut types: u32) -> Result<(), Stop> {
+        let mut seen = Seen::begin(plan, &mut self.seen);
+        let mut expected = 0;
+        loop {
+            let at = self.position;
+            let matched =
+                plan.fields.get(expected).and_then(|f| f.json_key.match_at(self.json, at));
+            let index = match matched {
+                Some(next) => {
+                    self.position = next;
+                    self.space();
+                    Some(expected)
+                }
+                None => self.named_field(plan, &mut types)?,
+            };
+            if let Some(index) = index {
+                let field = &plan.fields[index];
+                if !seen.insert(index, &mut self.seen) {
+                    return Err(self.refuse(at, "this field occurs twice"));
+                }
+                if self.field(field)?
+                    && let Some(oneof) = field.oneof
+                    && !seen.insert(plan.fields.len() + usize::from(oneof), &mut self.seen)
+                {
+                    return Err(self.refuse(at, "another member of its oneof is set already"));
+                }
+                expected = index + 1;
+            }
+            if !self.more(b'}')? {
+                seen.end(&mut self.seen);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a key, up to its value, and finds its field. None, and the value passed over, where
+    /// it has none and that is no fault.
+    fn named_field(&mut self, plan: &Plan, types: &mut u32) -> Result<Option<usize>, Stop> {
+        let at = self.position;
+        let key = self.object_key()?;
+        if let Some(index) = plan.names.get(self.text(key)) {
+            self.colon()?;
+            return Ok(Some(index as usize));
+        }
+        let is_type = *types > 0 && self.text(key) == b"@type";
+        *types -= u32::from(is_type);
+        if !is_type && !self.options.ignore_unknown_fields {
+            let name = String::from_utf8_lossy(self.text(key)).into_owned();
+            let text = format!("{} has no field {name:?}", plan.name);
+            return Err(self.refuse(at, text));
+        }
+        self.colon()?;
+        self.skip_value()?;
+        Ok(None)
+    }
+
+    pub(super) fn object_key(&mut self) -> Result<Text, Stop> {
+        if self.peek() != b'"' {
+            return Err(self.expected("a key"));
+        }
+        self.string()
+    }
+
+    /// Reads the value of a field; false where it is `null`, and so not set.
+    pub(super) fn field(&mut self, field: &'a FieldPlan) -> Result<bool, Stop> {
+        let singular = field.cardinality == Cardinality::Singular;
+        if self.peek() == b'n' && !(field.takes_null && singular) && self.word(b"null") {
+            return Ok(false);
+        }
+        match field.cardinality {
+            Cardinality::Singular => self.value(field, field.tag, !field.explicit_presence),
+            Cardinality::Repeated => self.list(field).map(|()| true),
+            Cardinality::Map => self.map(field).map(|()| true),
+        }
+    }
+
+    pub(super) fn list(&mut self, field: &'a FieldPlan) -> Result<(), Stop> {
+        self.open(b'[', "an array")?;
+        if self.is_empty(b']') {
+            return Ok(());
+        }
+        let (tag, begun) = if field.packed {
+            field.packed_tag.put(self.out);
+            (Tag::default(), Some(self.begin()))
+        } else {
+            (field.tag, None)
+        };
+        loop {
+            if self.peek() == b'n' && !field.takes_null && self.word(b"null") {
+                return Err(self.refuse(self.position - 4, "null is no element of a list"));
+            }
+            self.value(field, tag, false)?;
+            if !self.more(b']')? {
+                break;
+            }
+        }
+        match begun {
+            // Elements that were passed over leave a pack of none.
+            Some(begun) if self.out.len() == begun + 1 => {
+                self.out.truncate(begun - field.packed_tag.len());
+            }
+            Some(begun) => self.finish(begun),
+            None => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn map(&mut self, field: &'a FieldPlan) -> Result<(), Stop> {
+        self.open(b'{', "an object")?;
+        if self.is_empty(b'}') {
+            return Ok(());
+        }
+        let mut keys = self.spare_keys.pop().unwrap_or_default();
+        loop {
+            self.entry(field, &mut keys)?;
+            if !self.more(b'}')? {
+                break;
+            }
+        }
+        keys.clear();
+        self.spare_keys.push(keys);
+        Ok(())
+    }
+
+    fn entry(&mut self, field: &'a FieldPlan, keys: &mut KeySet) -> Result<(), Stop> {
+        let entry = field.kind.message().map(|index| self.plans.message(index));
+        let Some([key, value]) = entry.map(|entry| &entry.fields[..]) else { return Ok(()) };
+        let before = self.out.len();
+        field.tag.put(self.out);
+        let begun = self.begin();
+        let at = self.position;
+        self.map_key(key)?;
+        self.colon()?;
+        if self.peek() == b'n' && !value.takes_null && self.word(b"null") {
+            return Err(self.refuse(self.position - 4, "null is no value of a map"));
+        }
+        if !self.value(value, value.tag, false)? {
+            self.out.truncate(before);
+            return Ok(());
+        }
+        self.finish(begun);
+        // The length in front of the entry's key is known now, and so is where the key stands.
+        let mut key_at = before + field.tag.len();
+        let _ = wire::varint(self.out, &mut key_at);
+        let out = &*self.out;
+        if keys.insert(key_at as u32, |at| encoded_field(out, at)).is_some() {
+            return Err(self.refuse(at, "this key occurs twice"));
+        }
+        Ok(())
+    }
+
+    fn map_key(&mut self, key: &'a FieldPlan) -> Result<(), Stop> {
+        let at = self.position;
+        let text = self.object_key()?;
+        key.tag.put(self.out);
+        if key.kind == Kind::String {
+            self.put_text(text);
+            return Ok(());
+        }
+        let text = self.text(text);
+        let bits = match key.kind {
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 | Kind::Uint32 | Kind::Fixed32 => 32,
+            _ => 64,
+        };
+        let integer = integer_of(text);
+        let value = match key.kind {
+            Kind::Bool => match text {
+                b"true" => Some(1),
+                b"false" => Some(0),
+                _ => return Err(self.expected_at(at, "\"true\" or \"false\" as a key")),
+            },
+            Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => {
+                integer.and_then(|integer| integer.unsigned(bits))
+            }
+            Kind::Sint32 | Kind::Sint64 => {
+                let signed = integer.and_then(|integer| integer.signed(bits));
+                signed.map(|value| ((value << 1) ^ (value >> 63)) as u64)
+            }
+            _ => integer.and_then(|integer| integer.signed(bits)).map(|value| value as u64),
+        };
+        let Some(value) = value else {
+            return Err(self.expected_at(at, &format!("a {bits}-bit integer as a key")));
+        };
+        match key.kind {
+            Kind::Fixed32 | Kind::Sfixed32 => {
+                self.out.extend_from_slice(&(value as u32).to_le_bytes());
+            }
+            Kind::Fixed64 | Kind::Sfixed64 => self.out.extend_from_slice(&value.to_le_bytes()),
+            _ => wire::put_raw_varint(self.out, value),
+        }
+        Ok(())
+    }
+
+    /// Leaves room for a length, of one byte for now, and answers where.
+    #[inline]
+    pub(super) fn begin(&mut self) -> usize {
+        self.out.push(0);
+        self.out.len() - 1
+    }
+
+    /// Puts the length of what was written since `begun` there.
+    #[inline]
+    pub(super) fn finish(&mut self, begun: usize) {
+        let length = self.out.len() - begun - 1;
+        if length < 0x80 {
+            self.out[begun] = length as u8;
+        } else {
+            self.finish_long(begun, length);
+        }
+    }
+
+    fn finish_long(&mut self, begun: usize, length: usize) {
+        let mut prefix = Vec::with_capacity(10);
+        wire::put_raw_varint(&mut prefix, length as u64);
+        let content = begun + 1..self.out.len();
+        self.out.resize(self.out.len() + prefix.len() - 1, 0);
+        self.out.copy_within(content, begun + prefix.len());
+        self.out[begun..begun + prefix.len()].copy_from_slice(&prefix);
+    }
+}
+
+/// The bytes of the field whose key stands at `at`.
+fn encoded_field(out: &[u8], at: u32) -> &[u8] {
+    let start = at as usize;
+    let mut end = start;
+    if let Some((number, wire_type)) = wire::tag(out, &mut end) {
+        let _ = wire::skip(out, &mut end, number, wire_type);
+    }
+    &out[start..end]
+}
+
+/// Which fields and oneofs of a message were there: bits, beyond 64 of them in a shared stack.
+struct Seen {
+    bits: u64,
+    /// Where this message's words begin, if it has more than 64.
+    spilled: Option<usize>,
+}
+
+impl Seen {
+    #[inline]
+    fn begin(plan: &Plan, stack: &mut Vec<u64>) -> Self {
+        let count = plan.fields.len() + plan.oneof_count;
+        let spilled = (count > 64).then(|| {
+            let begun = stack.len();
+            stack.resize(begun + count.div_ceil(64), 0);
+            begun
+        });
+        Self { bits: 0, spilled }
+    }
+
+    /// Whether `place` is new.
+    #[inline]
+    fn insert(&mut self, place: usize, stack: &mut [u64]) -> bool {
+        let word = match self.spilled {
+            Some(begun) => &mut stack[begun + place / 64],
+            None => &mut self.bits,
+        };
+        let bit = 1 << (place % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    #[inline]
+    fn end(self, stack: &mut Vec<u64>) {
+        if let Some(begun) = self.spilled {
+            stack.truncate(begun);
+        }
+    }
+}

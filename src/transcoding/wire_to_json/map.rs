@@ -1,0 +1,265 @@
+//! Maps: entries on the wire → an object, each key once.
+
+use super::{
+    super::{
+        json_text,
+        plan::{FieldPlan, Plan},
+        wire,
+    },
+    Parts, Stop, Writer,
+    gather::Index,
+    value::zigzag,
+};
+use crate::schema::Kind;
+
+/// A map's key, as it compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum MapKey<'w> {
+    Text(&'w [u8]),
+    Signed(i64),
+    Unsigned(u64),
+    Bool(bool),
+}
+
+impl<'a> Writer<'a> {
+    /// Writes the entries of a map up to the first field that is another, the first key standing
+    /// at `at`.
+    pub(super) fn map_run(
+        &mut self,
+        field: &'a FieldPlan,
+        wire: &'a [u8],
+        at: usize,
+    ) -> Result<usize, Stop> {
+        let before_key = self.out.len();
+        self.key(field);
+        let start = self.out.len();
+        let position = self.map_items(field, wire, at)?;
+        if self.out.len() == start + 2 && !self.options.emit_defaults {
+            self.out.truncate(before_key);
+        }
+        Ok(position)
+    }
+
+    /// As [`Self::map_run`], without the key.
+    pub(super) fn map_items(
+        &mut self,
+        field: &'a FieldPlan,
+        wire: &'a [u8],
+        at: usize,
+    ) -> Result<usize, Stop> {
+        let mut keys = self.spare_keys.pop().unwrap_or_default();
+        let start = self.out.len();
+        let entry = self.entry_plan(field);
+        let mut position = at;
+        while field.tag.is_at(wire, position) {
+            let at = position;
+            position += field.tag.len();
+            let Some(content) = wire::delimited(wire, &mut position) else {
+                return Err(self.malformed(at));
+            };
+            let known = keys.insert(at as u32, |at| key_of(entry, self.wire, at));
+            match known {
+                // Looking ahead, only the keys are collected.
+                _ if self.checked => {
+                    if let Some(place) = known {
+                        keys.replace(place, at as u32);
+                    }
+                }
+                Some(_) => return Err(Stop::Disorder),
+                None => self.entry(entry, content)?,
+            }
+        }
+        if self.checked {
+            self.chosen_entries(entry, keys.entries())?;
+        }
+        keys.clear();
+        self.spare_keys.push(keys);
+        self.close(start, b'{', b'}');
+        Ok(position)
+    }
+
+    /// Writes a map whose keys stand at `entries`.
+    pub(super) fn gathered_map(
+        &mut self,
+        field: &'a FieldPlan,
+        entries: &[u32],
+    ) -> Result<(), Stop> {
+        let mut keys = self.spare_keys.pop().unwrap_or_default();
+        let entry = self.entry_plan(field);
+        let start = self.out.len();
+        for &at in entries {
+            if let Some(place) = keys.insert(at, |at| key_of(entry, self.wire, at)) {
+                keys.replace(place, at);
+            }
+        }
+        self.chosen_entries(entry, keys.entries())?;
+        keys.clear();
+        self.spare_keys.push(keys);
+        self.close(start, b'{', b'}');
+        Ok(())
+    }
+
+    fn chosen_entries(&mut self, entry: &'a Plan, entries: &[u32]) -> Result<(), Stop> {
+        for index in 0..entries.len() {
+            let content = self.piece(Parts::Tagged(entries), index)?;
+            self.entry(entry, content)?;
+        }
+        Ok(())
+    }
+
+    fn entry_plan(&self, field: &FieldPlan) -> &'a Plan {
+        let index = field.kind.message().unwrap_or(crate::schema::MessageIndex(0));
+        self.plans.message(index)
+    }
+
+    /// Writes one entry as `,"key":value`: nothing where the value is none of a closed enum.
+    fn entry(&mut self, plan: &'a Plan, (start, end): (usize, usize)) -> Result<(), Stop> {
+        let [key, value] = &plan.fields[..] else { return Ok(()) };
+        let wire = &self.wire[..end];
+        // As every serializer writes it: the key, the value, and nothing else.
+        let mut position = start + key.tag.len();
+        if key.tag.is_at(wire, start)
+            && wire::skip(wire, &mut position, 1, key.wire_type).is_some()
+            && value.tag.is_at(wire, position)
+            && !value.closed_enum
+        {
+            position += value.tag.len();
+            let mut after = position;
+            if wire::skip(wire, &mut after, 2, value.wire_type).is_some() && after == end {
+                self.map_key(key, wire, start + key.tag.len())?;
+                return self.value(value, wire, position).map(|_| ());
+            }
+        }
+        self.unusual_entry(plan, start, end)
+    }
+
+    /// An entry with its parts out of order, missing, again, or with others among them.
+    #[inline(never)]
+    fn unusual_entry(&mut self, plan: &'a Plan, start: usize, end: usize) -> Result<(), Stop> {
+        let [key, value] = &plan.fields[..] else { return Ok(()) };
+        let parts = Parts::Whole(start, end);
+        if value.closed_enum && self.has_unknown_value(value, parts)? {
+            return Ok(());
+        }
+        let index = Index::build(self, plan, parts)?;
+        let wire = self.wire;
+        match index.entries(0) {
+            [.., at] => {
+                let (_, position) = self.key_at(*at)?;
+                self.map_key(key, wire, position)?;
+            }
+            [] => self.out.extend_from_slice(match key.kind {
+                Kind::String => b",\"\":",
+                Kind::Bool => b",\"false\":",
+                _ => b",\"0\":",
+            }),
+        }
+        match (index.entries(1), value.kind.message()) {
+            // A message that is not there is an empty one.
+            ([], Some(message)) => self.message(message, Parts::Whole(start, start)),
+            (entries, _) => self.gathered_value(value, entries),
+        }
+    }
+
+    /// Whether the last value of an entry is no value of its closed enum.
+    fn has_unknown_value(&mut self, value: &FieldPlan, parts: Parts<'_>) -> Result<bool, Stop> {
+        let mut unknown = false;
+        self.each_field(parts, |writer, wire, tag, _, position| {
+            if tag == (value.number, wire::VARINT) {
+                unknown = !writer.is_known_value(value, wire, position);
+            }
+        })?;
+        Ok(unknown)
+    }
+
+    /// `,"key":`
+    fn map_key(&mut self, key: &FieldPlan, wire: &'a [u8], position: usize) -> Result<(), Stop> {
+        self.out.push(b',');
+        let Some(found) = read_key(key.kind, wire, position) else {
+            return Err(self.malformed(position));
+        };
+        match found {
+            MapKey::Text(text) => {
+                let end = position_of(wire, position) + text.len();
+                if !json_text::put_string(self.out, self.wire, end - text.len(), end) {
+                    return Err(self.fault(position, "a map key that is not UTF-8"));
+                }
+            }
+            MapKey::Bool(true) => self.out.extend_from_slice(b"\"true\""),
+            MapKey::Bool(false) => self.out.extend_from_slice(b"\"false\""),
+            MapKey::Signed(value) => {
+                self.out.push(b'"');
+                json_text::put_integer(self.out, value);
+                self.out.push(b'"');
+            }
+            MapKey::Unsigned(value) => {
+                self.out.push(b'"');
+                json_text::put_integer(self.out, value);
+                self.out.push(b'"');
+            }
+        }
+        self.out.push(b':');
+        Ok(())
+    }
+}
+
+/// Where the content of a length-delimited value begins.
+fn position_of(wire: &[u8], position: usize) -> usize {
+    let mut position = position;
+    let _ = wire::varint(wire, &mut position);
+    position
+}
+
+/// The key of the entry whose own key stands at `at`. An entry that is malformed has some key:
+/// whoever writes the entry refuses it.
+fn key_of<'w>(plan: &Plan, wire: &'w [u8], at: u32) -> MapKey<'w> {
+    let key = &plan.fields[0];
+    let mut position = at as usize;
+    let mut found = None;
+    let content = wire::tag(wire, &mut position).and_then(|_| wire::delimited(wire, &mut position));
+    if let Some((mut position, end)) = content {
+        let wire = &wire[..end];
+        while let Some((number, wire_type)) = wire::tag(wire, &mut position) {
+            if number == 1 && wire_type == key.wire_type {
+                found = read_key(key.kind, wire, position).or(found);
+            }
+            if wire::skip(wire, &mut position, number, wire_type).is_none() {
+                break;
+            }
+        }
+    }
+    found.unwrap_or(match key.kind {
+        Kind::String => MapKey::Text(b""),
+        Kind::Bool => MapKey::Bool(false),
+        Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => MapKey::Unsigned(0),
+        _ => MapKey::Signed(0),
+    })
+}
+
+fn read_key(kind: Kind, wire: &[u8], position: usize) -> Option<MapKey<'_>> {
+    let mut next = position;
+    let fixed32 = || wire.get(position..).and_then(|rest| rest.first_chunk::<4>()).copied();
+    let fixed64 = || wire.get(position..).and_then(|rest| rest.first_chunk::<8>()).copied();
+    Some(match kind {
+        Kind::String => {
+            let (start, end) = wire::delimited(wire, &mut next)?;
+            MapKey::Text(&wire[start..end])
+        }
+        Kind::Fixed32 => MapKey::Unsigned(u64::from(u32::from_le_bytes(fixed32()?))),
+        Kind::Sfixed32 => MapKey::Signed(i64::from(i32::from_le_bytes(fixed32()?))),
+        Kind::Fixed64 => MapKey::Unsigned(u64::from_le_bytes(fixed64()?)),
+        Kind::Sfixed64 => MapKey::Signed(i64::from_le_bytes(fixed64()?)),
+        kind => {
+            let value = wire::varint(wire, &mut next)?;
+            match kind {
+                Kind::Bool => MapKey::Bool(value != 0),
+                Kind::Uint32 => MapKey::Unsigned(u64::from(value as u32)),
+                Kind::Uint64 => MapKey::Unsigned(value),
+                Kind::Int32 => MapKey::Signed(i64::from(value as i32)),
+                Kind::Sint32 => MapKey::Signed(i64::from(zigzag(value & 0xffff_ffff) as i32)),
+                Kind::Sint64 => MapKey::Signed(zigzag(value)),
+                _ => MapKey::Signed(value as i64),
+            }
+        }
+    })
+}
