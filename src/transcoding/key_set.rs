@@ -1,58 +1,83 @@
 //! Which keys a map has had: for duplicates, whatever the keys and however many.
 //!
-//! Keys are not kept, only where they stand (4 bytes each, and a table of at most 8 bytes more
-//! once there are many): whoever asks reads them there again.
+//! Keys are not kept, only where they stand: whoever asks compares them there. That is 8 bytes for
+//! each, and a table of 5 to 10 more once there are many.
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The entries of one map, by key.
 #[derive(Debug, Default)]
 pub(super) struct KeySet {
     /// What stands for each entry, as it was given.
     entries: Vec<u32>,
+    /// Of each entry's key; kept, so that most other keys need not be looked at.
+    hashes: Vec<u32>,
     /// Indexes into `entries`, plus one; 0 is free. Empty while `entries` are few.
     table: Vec<u32>,
-    /// Seeded at random: the keys are a stranger's.
-    hasher: RandomState,
+    /// Seeded at random, because the keys are a stranger's; made when it is needed.
+    seed: Option<RandomState>,
 }
 
 /// Up to this many are compared one by one.
-const FEW: usize = 8;
+const FEW: usize = 16;
 
 impl KeySet {
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.hashes.clear();
         self.table.clear();
     }
 
-    /// Adds an entry; `key_at` tells the key of any entry given so far. Where the key is there
-    /// already, answers the place of its entry, and leaves it to `replace` or not.
-    pub(super) fn insert<K: Hash + Eq>(
+    /// Adds an entry with this key; `is_key_of` tells whether an entry given before has it too.
+    /// Where one has, answers its place, and leaves it to [`Self::replace`] or not.
+    pub(super) fn insert(
         &mut self,
         entry: u32,
-        key_at: impl Fn(u32) -> K,
+        key: &[u8],
+        is_key_of: impl Fn(u32) -> bool,
     ) -> Option<Place> {
-        let key = key_at(entry);
         if self.entries.len() < FEW {
-            let found = self.entries.iter().position(|&other| key_at(other) == key);
-            if found.is_none() {
-                self.entries.push(entry);
+            let hash = quick_hash(key);
+            for (place, &other) in self.hashes.iter().enumerate() {
+                if other == hash && is_key_of(self.entries[place]) {
+                    return Some(Place(place));
+                }
             }
-            return found.map(Place);
+            self.entries.push(entry);
+            self.hashes.push(hash);
+            return None;
         }
-        // At most two thirds full, so that probes are short.
-        if 3 * (self.entries.len() + 1) > 2 * self.table.len() {
-            self.grow(&key_at);
+        let hash = self.hash(key);
+        // At most four fifths full, so that probes are short. Entries from when they were few
+        // have a hash of another kind, and stay out of the table.
+        let tabled = self.entries.len() - FEW;
+        if 5 * (tabled + 1) > 4 * self.table.len() {
+            self.grow();
         }
-        let slot = self.probe(&key, &key_at);
-        match self.table[slot] {
-            0 => {
-                self.entries.push(entry);
-                self.table[slot] = self.entries.len() as u32;
-                None
+        let quick = quick_hash(key);
+        for place in 0..FEW {
+            if self.hashes[place] == quick && is_key_of(self.entries[place]) {
+                return Some(Place(place));
             }
-            taken => Some(Place(taken as usize - 1)),
         }
+        let mask = self.table.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            match self.table[slot] {
+                0 => break,
+                taken => {
+                    let place = taken as usize - 1;
+                    if self.hashes[place] == hash && is_key_of(self.entries[place]) {
+                        return Some(Place(place));
+                    }
+                    slot = (slot + 1) & mask;
+                }
+            }
+        }
+        self.entries.push(entry);
+        self.hashes.push(hash);
+        self.table[slot] = self.entries.len() as u32;
+        None
     }
 
     /// Lets `entry` stand for the key at `place`.
@@ -65,28 +90,40 @@ impl KeySet {
         &self.entries
     }
 
-    fn grow<K: Hash + Eq>(&mut self, key_at: &impl Fn(u32) -> K) {
-        let size = (2 * self.entries.len()).next_power_of_two();
-        self.table.clear();
-        self.table.resize(size, 0);
-        for index in 0..self.entries.len() {
-            let slot = self.probe(&key_at(self.entries[index]), key_at);
-            self.table[slot] = index as u32 + 1;
-        }
+    fn hash(&mut self, key: &[u8]) -> u32 {
+        let mut hasher = self.seed.get_or_insert_with(RandomState::new).build_hasher();
+        hasher.write(key);
+        hasher.finish() as u32
     }
 
-    /// The slot of `key`, or the free one it belongs in.
-    fn probe<K: Hash + Eq>(&self, key: &K, key_at: &impl Fn(u32) -> K) -> usize {
-        let mask = self.table.len() - 1;
-        let mut slot = self.hasher.hash_one(key) as usize & mask;
-        loop {
-            match self.table[slot] {
-                0 => return slot,
-                taken if key_at(self.entries[taken as usize - 1]) == *key => return slot,
-                _ => slot = (slot + 1) & mask,
+    fn grow(&mut self) {
+        let size = (2 * self.table.len()).max(4 * FEW);
+        self.table.clear();
+        self.table.resize(size, 0);
+        for place in FEW..self.entries.len() {
+            let mut slot = self.hashes[place] as usize & (size - 1);
+            while self.table[slot] != 0 {
+                slot = (slot + 1) & (size - 1);
             }
+            self.table[slot] = place as u32 + 1;
         }
     }
+}
+
+/// Enough to tell few keys apart: a stranger who finds collisions gains a few comparisons.
+fn quick_hash(key: &[u8]) -> u32 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    };
+    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => (word(key), 0),
+    };
+    let mixed = (first ^ key.len() as u64).wrapping_mul(MULTIPLIER) ^ last;
+    (mixed.wrapping_mul(MULTIPLIER) >> 32) as u32
 }
 
 /// Where a key was found.
@@ -97,22 +134,33 @@ pub(super) struct Place(usize);
 mod tests {
     use super::*;
 
+    fn insert(set: &mut KeySet, keys: &[impl AsRef<[u8]>], index: usize) -> Option<Place> {
+        let key = keys[index].as_ref();
+        set.insert(index as u32, key, |other| keys[other as usize].as_ref() == key)
+    }
+
     #[test]
     fn duplicates_are_found_among_few_and_many() {
-        for count in [0, 1, FEW, FEW + 1, 1_000] {
+        for count in [0, 1, FEW - 1, FEW, FEW + 1, 5 * FEW, 1_000] {
             let keys: Vec<_> = (0..count).map(|n| n.to_string()).chain(["x".into()]).collect();
             let mut set = KeySet::default();
-            for index in 0..keys.len() as u32 {
-                assert_eq!(set.insert(index, |at| &keys[at as usize]), None);
+            for index in 0..keys.len() {
+                assert_eq!(insert(&mut set, &keys, index), None);
             }
-            for index in 0..keys.len() as u32 {
-                let place = set.insert(index, |at| &keys[at as usize]);
-                assert_eq!(place, Some(Place(index as usize)));
+            for index in 0..keys.len() {
+                assert_eq!(insert(&mut set, &keys, index), Some(Place(index)));
             }
             assert_eq!(set.entries().len(), keys.len());
             set.clear();
-            assert_eq!(set.insert(0, |_| "x"), None);
+            assert_eq!(insert(&mut set, &keys, 0), None);
         }
+    }
+
+    #[test]
+    fn keys_that_differ_in_the_middle_are_two() {
+        let keys = ["12345678-a-12345678", "12345678-b-12345678"];
+        let mut set = KeySet::default();
+        assert_eq!((0..2).map(|n| insert(&mut set, &keys, n)).collect::<Vec<_>>(), [None, None]);
     }
 
     #[test]
@@ -120,8 +168,8 @@ mod tests {
         let keys = ["a", "b", "a"];
         let mut set = KeySet::default();
         for index in 0..3 {
-            if let Some(place) = set.insert(index, |at| keys[at as usize]) {
-                set.replace(place, index);
+            if let Some(place) = insert(&mut set, &keys, index) {
+                set.replace(place, index as u32);
             }
         }
         assert_eq!(set.entries(), [2, 1]);

@@ -122,17 +122,18 @@ fn put_fraction(out: &mut Vec<u8>, nanos: u32) {
         return;
     }
     let mut text = *b".000000000";
-    let mut rest = nanos;
-    for digit in text[1..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    let digits = match nanos {
-        _ if nanos % 1_000_000 == 0 => 3,
-        _ if nanos % 1_000 == 0 => 6,
+    let (millis, micros, rest) = (nanos / 1_000_000, nanos / 1_000 % 1_000, nanos % 1_000);
+    put_three(&mut text, 1, millis);
+    put_three(&mut text, 4, micros);
+    put_three(&mut text, 7, rest);
+    let digits = match (micros, rest) {
+        (0, 0) => 3,
+        (_, 0) => 6,
         _ => 9,
     };
-    out.extend_from_slice(&text[..=digits]);
+    let end = out.len() + 1 + digits;
+    out.extend_from_slice(&text);
+    out.truncate(end);
 }
 
 /// Nanoseconds of `.123`, and what is behind; 0 where there is no point.
@@ -151,6 +152,12 @@ fn two(text: &[u8], at: usize) -> Option<u32> {
     let (tens, ones) = (text[at], text[at + 1]);
     let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
     digits.then(|| u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
+}
+
+fn put_three(text: &mut [u8; 10], at: usize, value: u32) {
+    text[at] = b'0' + (value / 100) as u8;
+    text[at + 1] = b'0' + (value / 10 % 10) as u8;
+    text[at + 2] = b'0' + (value % 10) as u8;
 }
 
 fn put_two(text: &mut [u8; 20], at: usize, value: u32) {

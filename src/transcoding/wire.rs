@@ -23,8 +23,25 @@ pub(super) fn varint(wire: &[u8], position: &mut usize) -> Option<u64> {
     long_varint(wire, position)
 }
 
-#[inline(never)]
 fn long_varint(wire: &[u8], position: &mut usize) -> Option<u64> {
+    // Up to eight bytes at once: find the last, then push the groups of seven bits together.
+    if let Some(chunk) = wire.get(*position..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let last = !word & 0x8080_8080_8080_8080;
+        if last != 0 {
+            let bits = last.trailing_zeros() + 1;
+            let groups = word & 0x7f7f_7f7f_7f7f_7f7f & (u64::MAX >> (64 - bits));
+            let pairs = (groups & 0x007f_007f_007f_007f) | (groups & 0x7f00_7f00_7f00_7f00) >> 1;
+            let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+            *position += bits as usize / 8;
+            return Some((fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4);
+        }
+    }
+    varint_by_bytes(wire, position)
+}
+
+#[cold]
+fn varint_by_bytes(wire: &[u8], position: &mut usize) -> Option<u64> {
     let mut value = 0;
     for (shift, &byte) in (0..64).step_by(7).zip(wire.get(*position..)?) {
         value |= u64::from(byte & 0x7f) << shift;
@@ -228,6 +245,15 @@ mod tests {
     fn varints_have_at_most_ten_bytes_and_64_bits() {
         let read = |wire: &[u8]| varint(wire, &mut 0);
         assert_eq!(read(&[0x7f]), Some(0x7f));
+        for shift in 0..64 {
+            let value = 0x0123_4567_89ab_cdef_u64.rotate_left(shift) >> shift;
+            let mut wire = Vec::new();
+            put_raw_varint(&mut wire, value);
+            assert_eq!(read(&wire), Some(value));
+            let (mut position, length) = (0, wire.len());
+            wire.extend([0xff; 8]);
+            assert_eq!((varint(&wire, &mut position), position), (Some(value), length));
+        }
         assert_eq!(read(&[0x80, 0x00]), Some(0));
         assert_eq!(
             read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),

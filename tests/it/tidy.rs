@@ -71,11 +71,9 @@ const CORE_CRATES: &[&str] = &[
     "itoa",
     "percent_encoding",
     "prost",
-    "itoa",
     "zmij",
     "protox",
     "thiserror",
-    "utoipa",
     "utoipa",
 ];
 

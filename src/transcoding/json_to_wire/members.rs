@@ -173,7 +173,8 @@ impl<'a> Reader<'a> {
         let mut key_at = before + field.tag.len();
         let _ = wire::varint(self.out, &mut key_at);
         let out = &*self.out;
-        if keys.insert(key_at as u32, |at| encoded_field(out, at)).is_some() {
+        let key = encoded_field(out, key_at as u32);
+        if keys.insert(key_at as u32, key, |other| encoded_field(out, other) == key).is_some() {
             return Err(self.refuse(at, "this key occurs twice"));
         }
         Ok(())

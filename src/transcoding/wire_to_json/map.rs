@@ -3,6 +3,7 @@
 use super::{
     super::{
         json_text,
+        key_set::{KeySet, Place},
         plan::{FieldPlan, Plan},
         wire,
     },
@@ -12,8 +13,8 @@ use super::{
 };
 use crate::schema::Kind;
 
-/// A map's key, as it compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A map's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MapKey<'w> {
     Text(&'w [u8]),
     Signed(i64),
@@ -57,7 +58,7 @@ impl<'a> Writer<'a> {
             let Some(content) = wire::delimited(wire, &mut position) else {
                 return Err(self.malformed(at));
             };
-            let known = keys.insert(at as u32, |at| key_of(entry, self.wire, at));
+            let known = self.insert_key(&mut keys, entry, at as u32);
             match known {
                 // Looking ahead, only the keys are collected.
                 _ if self.checked => {
@@ -88,7 +89,7 @@ impl<'a> Writer<'a> {
         let entry = self.entry_plan(field);
         let start = self.out.len();
         for &at in entries {
-            if let Some(place) = keys.insert(at, |at| key_of(entry, self.wire, at)) {
+            if let Some(place) = self.insert_key(&mut keys, entry, at) {
                 keys.replace(place, at);
             }
         }
@@ -97,6 +98,17 @@ impl<'a> Writer<'a> {
         self.spare_keys.push(keys);
         self.close(start, b'{', b'}');
         Ok(())
+    }
+
+    fn insert_key(&self, keys: &mut KeySet, entry: &Plan, at: u32) -> Option<Place> {
+        let key = key_of(entry, self.wire, at);
+        let is_key_of = |other| key_of(entry, self.wire, other) == key;
+        match key {
+            MapKey::Text(text) => keys.insert(at, text, is_key_of),
+            MapKey::Bool(value) => keys.insert(at, &[u8::from(value)], is_key_of),
+            MapKey::Signed(value) => keys.insert(at, &value.to_le_bytes(), is_key_of),
+            MapKey::Unsigned(value) => keys.insert(at, &value.to_le_bytes(), is_key_of),
+        }
     }
 
     fn chosen_entries(&mut self, entry: &'a Plan, entries: &[u32]) -> Result<(), Stop> {
@@ -219,6 +231,21 @@ fn key_of<'w>(plan: &Plan, wire: &'w [u8], at: u32) -> MapKey<'w> {
     let content = wire::tag(wire, &mut position).and_then(|_| wire::delimited(wire, &mut position));
     if let Some((mut position, end)) = content {
         let wire = &wire[..end];
+        // As every serializer writes it: the key, and one value behind it.
+        if key.tag.is_at(wire, position) {
+            position += key.tag.len();
+            found = read_key(key.kind, wire, position);
+            let value = &plan.fields[1];
+            if wire::skip(wire, &mut position, 1, key.wire_type).is_some()
+                && value.tag.is_at(wire, position)
+            {
+                position += value.tag.len();
+                let skipped = wire::skip(wire, &mut position, 2, value.wire_type);
+                if skipped.is_some() && position == end {
+                    return found.unwrap_or(MapKey::Signed(0));
+                }
+            }
+        }
         while let Some((number, wire_type)) = wire::tag(wire, &mut position) {
             if number == 1 && wire_type == key.wire_type {
                 found = read_key(key.kind, wire, position).or(found);

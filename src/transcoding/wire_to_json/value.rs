@@ -77,7 +77,9 @@ impl<'a> Writer<'a> {
                 match field.kind {
                     Kind::Int32 => json_text::put_integer(self.out, value as i32),
                     Kind::Uint32 => json_text::put_integer(self.out, value as u32),
-                    Kind::Sint32 => json_text::put_integer(self.out, zigzag(value & 0xffff_ffff) as i32),
+                    Kind::Sint32 => {
+                        json_text::put_integer(self.out, zigzag(value & 0xffff_ffff) as i32)
+                    }
                     Kind::Int64 => self.integer64(value as i64),
                     Kind::Uint64 => self.integer64(value),
                     Kind::Sint64 => self.integer64(zigzag(value)),

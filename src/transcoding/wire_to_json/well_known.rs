@@ -47,6 +47,11 @@ impl<'a> Writer<'a> {
 
     /// Seconds and nanoseconds, in fields 1 and 2.
     fn instant(&mut self, parts: Parts<'_>) -> Result<Instant, Stop> {
+        if let Parts::Whole(start, end) = parts
+            && let Some(instant) = usual_instant(&self.wire[..end], start)
+        {
+            return Ok(instant);
+        }
         let mut instant = Instant::default();
         self.each_field(parts, |_, wire, tag, _, position| {
             let value = wire::varint(wire, &mut { position }).unwrap_or_default();
@@ -243,4 +248,21 @@ impl<'a> Writer<'a> {
         self.depth -= 1;
         Ok(())
     }
+}
+
+/// As every serializer writes it: the seconds, then the nanoseconds, each if it is not 0.
+fn usual_instant(wire: &[u8], start: usize) -> Option<Instant> {
+    const SECONDS: u8 = 1 << 3;
+    const NANOS: u8 = 2 << 3;
+    let mut instant = Instant::default();
+    let mut position = start;
+    if wire.get(position) == Some(&SECONDS) {
+        position += 1;
+        instant.seconds = wire::varint(wire, &mut position)? as i64;
+    }
+    if wire.get(position) == Some(&NANOS) {
+        position += 1;
+        instant.nanos = wire::varint(wire, &mut position)? as i32;
+    }
+    (position == wire.len()).then_some(instant)
 }
