@@ -52,6 +52,8 @@ pub(super) enum Form {
     Value,
     /// `{"@type": …}` and the message that is in it.
     Any,
+    /// An object with nothing in it; in an `Any`, it may be written as a `value`.
+    Empty,
 }
 
 /// How one field is transcoded.
@@ -90,6 +92,8 @@ pub(super) struct EnumPlan {
     pub(super) names: NameTable,
     /// Number and quoted name, in the order of numbers; of two names, the first declared.
     values: Box<[(i32, Box<[u8]>)]>,
+    /// The value declared first, which is its default.
+    pub(super) first: i32,
     /// Whether numbers without a name are no values of it.
     pub(super) closed: bool,
     /// Whether it is `google.protobuf.NullValue`.
@@ -246,6 +250,7 @@ impl EnumPlan {
             name: r#enum.name.as_str().into(),
             names: NameTable::new(names),
             values: values.into(),
+            first: r#enum.values.first().map_or(0, |(_, number)| *number),
             closed: r#enum.closed,
             is_null: r#enum.name == "google.protobuf.NullValue",
         }
@@ -412,6 +417,7 @@ fn form(schema: &Schema, index: MessageIndex) -> Form {
         Some("FieldMask") => {
             (has(1, Cardinality::Repeated, &|kind| kind == Kind::String), Form::FieldMask)
         }
+        Some("Empty") => (message.fields.is_empty(), Form::Empty),
         Some("Any") => (singular(1, Kind::String) && singular(2, Kind::Bytes), Form::Any),
         Some("Struct") => (message.fields.len() == 1 && is_struct(), Form::Struct),
         Some("ListValue") => {

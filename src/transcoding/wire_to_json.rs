@@ -2,9 +2,10 @@
 //!
 //! Every serializer writes fields in the order of their numbers, each once, so a message is
 //! written to JSON as it is read (`stream`). Protobuf allows more: any order, a list in pieces, a
-//! field or a member of a oneof again, a message in parts that merge. Whoever meets that stops,
-//! and the whole message is written again with a look ahead at each message in it, gathering the
-//! occurrences of each field of those that need it (`gather`). Twice at most, however it nests.
+//! field or a member of a oneof again, a message in parts that merge. Whoever meets that, or a
+//! value at fault, stops, and the whole message is written again with a look ahead at each message
+//! in it, gathering the occurrences of each field of those that need it (`gather`). Twice at most,
+//! however it nests.
 
 use super::{
     Transcoder, any,
@@ -117,6 +118,11 @@ impl Transcoder {
         out: &'a mut Vec<u8>,
         write: impl Fn(&mut Writer<'a>) -> Result<(), Stop>,
     ) -> Result<(), WireError> {
+        // Places are kept as 32 bits.
+        if u32::try_from(wire.len()).is_err() {
+            let message = "a message over 4 GiB".to_owned();
+            return Err(WireError { path: String::new(), offset: 0, message });
+        }
         let start = out.len();
         // Names come on top of the values: twice the input is most often enough, and never more
         // than a third too much.
@@ -132,20 +138,18 @@ impl Transcoder {
             fault: None,
             spare_keys: Vec::new(),
         };
-        let mut result = Err(Stop::Fault);
-        // Places are kept as 32 bits.
-        if u32::try_from(wire.len()).is_ok() {
+        let mut result = write(&mut writer);
+        if result.is_err() {
+            // A value at fault may be one that a later one replaces: that is disorder too.
+            writer.out.truncate(start);
+            (writer.checked, writer.depth, writer.any_depth) = (true, 0, 0);
+            writer.fault = None;
             result = write(&mut writer);
-            if result == Err(Stop::Disorder) {
-                writer.out.truncate(start);
-                (writer.checked, writer.depth, writer.any_depth) = (true, 0, 0);
-                result = write(&mut writer);
-            }
         }
         let fault = writer.fault.take();
         if result.is_err() {
             writer.out.truncate(start);
-            return Err(fault.map_or_else(WireError::unexplained, |fault| fault.tell()));
+            return Err(fault.unwrap_or_default().tell());
         }
         if options.pretty {
             pretty::indent(writer.out, start);
@@ -182,6 +186,7 @@ enum Stop {
     Fault,
 }
 
+#[derive(Default)]
 struct Fault {
     /// From the inside out.
     path: Vec<Box<str>>,
@@ -193,13 +198,6 @@ impl Fault {
     fn tell(mut self) -> WireError {
         self.path.reverse();
         WireError { path: self.path.join("."), offset: self.offset, message: self.message }
-    }
-}
-
-impl WireError {
-    fn unexplained() -> Self {
-        let message = "a message over 4 GiB".to_owned();
-        Self { path: String::new(), offset: 0, message }
     }
 }
 

@@ -19,6 +19,11 @@ impl<'a> Reader<'a> {
         if plan.form != Form::Object {
             return self.well_known(plan);
         }
+        self.object(plan)
+    }
+
+    /// Reads an object with the fields of a message as keys.
+    pub(super) fn object(&mut self, plan: &'a Plan) -> Result<(), Stop> {
         self.open(b'{', "an object")?;
         if self.is_empty(b'}') {
             return Ok(());

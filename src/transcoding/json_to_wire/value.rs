@@ -139,19 +139,20 @@ impl<'a> Reader<'a> {
     fn enum_value(&mut self, index: EnumIndex) -> Result<Option<i32>, Stop> {
         let plan = self.plans.enumeration(index);
         let at = self.position;
-        let known = match self.peek() {
+        // Some value, if only one that is unknown.
+        let (known, is_value) = match self.peek() {
             b'"' => {
                 let text = self.string()?;
-                plan.names.get(self.text(text)).map(|number| number as i32)
+                (plan.names.get(self.text(text)).map(|number| number as i32), true)
             }
-            b'n' if plan.is_null && self.word(b"null") => Some(0),
+            b'n' if plan.is_null && self.word(b"null") => (Some(0), true),
             b'-' | b'0'..=b'9' => {
                 let number = self.integer("an enum value")?.signed(32).map(|n| n as i32);
-                number.filter(|&number| !plan.closed || plan.quoted_name(number).is_some())
+                let is_known = |n: &i32| !plan.closed || plan.quoted_name(*n).is_some();
+                (number.filter(is_known), number.is_some())
             }
-            _ => None,
+            _ => (None, false),
         };
-        let is_value = matches!(self.json.get(at), Some(b'"' | b'-' | b'0'..=b'9'));
         if known.is_some() || (is_value && self.options.ignore_unknown_fields) {
             return Ok(known);
         }

@@ -27,8 +27,7 @@ impl<'a> Reader<'a> {
             Form::ListValue => self.list(&plan.fields[0]),
             Form::Value => self.any_value(plan),
             Form::Any => self.any(),
-            // Whoever calls this has looked.
-            Form::Object => Ok(()),
+            Form::Empty | Form::Object => self.object(plan),
         }
     }
 
@@ -198,7 +197,7 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        if found {
+        if found || plan.form == Form::Empty {
             return Ok(());
         }
         let text = format!("a {} in an Any needs a `value`", plan.name);

@@ -52,9 +52,9 @@ impl<'a> Writer<'a> {
         let start = self.out.len();
         let entry = self.entry_plan(field);
         let mut position = at;
-        while field.tag.is_at(wire, position) {
-            let at = position;
-            position += field.tag.len();
+        while let Some(next) = self.goes_on(field, wire, position)? {
+            let at = next.at;
+            position = next.position;
             let Some(content) = wire::delimited(wire, &mut position) else {
                 return Err(self.malformed(at));
             };

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        plan::{FieldPlan, Plan},
+        plan::{FieldPlan, Form, Plan},
         wire,
     },
     DEPTH_LIMIT, Parts, Stop, Writer,
@@ -13,7 +13,7 @@ impl<'a> Writer<'a> {
     /// Writes a message in the form that its type has.
     pub(super) fn message(&mut self, index: MessageIndex, parts: Parts<'_>) -> Result<(), Stop> {
         let plan = self.plans.message(index);
-        if plan.form != super::super::plan::Form::Object {
+        if plan.form != Form::Object {
             return self.well_known(plan, parts);
         }
         self.enter(parts)?;
@@ -133,8 +133,15 @@ impl<'a> Writer<'a> {
         match field.wire_type {
             wire::VARINT | wire::DELIMITED => match wire.get(position) {
                 Some(0) => true,
-                // Zero in more bytes than it needs; and -0, truncated to 32 bits, is none.
-                Some(0x80) => wire::varint(wire, &mut { position }) == Some(0),
+                // Zero in more bytes than it needs, or once it is cut to 32 bits.
+                Some(0x80) => {
+                    let value = wire::varint(wire, &mut { position });
+                    let is_short = matches!(
+                        field.kind,
+                        Kind::Int32 | Kind::Uint32 | Kind::Sint32 | Kind::Enum(_)
+                    );
+                    value.is_some_and(|v| if is_short { v as u32 == 0 } else { v == 0 })
+                }
                 _ => false,
             },
             wire::FIXED32 => wire.get(position..position + 4) == Some(&[0; 4]),
@@ -218,7 +225,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             match self.goes_on(field, wire, position)? {
-                Some((next_type, next)) => (wire_type, position) = (next_type, next),
+                Some(next) => (wire_type, position) = (next.wire_type, next.position),
                 None => break,
             }
         }
@@ -226,13 +233,14 @@ impl<'a> Writer<'a> {
         Ok(position)
     }
 
-    /// The next occurrence of `field`, if it is what comes next.
-    fn goes_on(
+    /// The next occurrence of `field`, if it is what comes next; those of a wrong wire type or no
+    /// value of a closed enum are passed over.
+    pub(super) fn goes_on(
         &mut self,
         field: &FieldPlan,
         wire: &[u8],
         position: usize,
-    ) -> Result<Option<(u8, usize)>, Stop> {
+    ) -> Result<Option<Occurrence>, Stop> {
         let mut position = position;
         while position < wire.len() {
             let at = position;
@@ -245,7 +253,7 @@ impl<'a> Writer<'a> {
             let packed = wire_type == wire::DELIMITED && field.kind.is_packable();
             let known = !field.closed_enum || self.is_known_value(field, wire, position);
             if packed || (wire_type == field.wire_type && known) {
-                return Ok(Some((wire_type, position)));
+                return Ok(Some(Occurrence { at, wire_type, position }));
             }
             if wire::skip(wire, &mut position, number, wire_type).is_none() {
                 return Err(self.malformed(at));
@@ -292,6 +300,15 @@ impl<'a> Writer<'a> {
             self.default(field);
         }
     }
+}
+
+/// A field on the wire.
+pub(super) struct Occurrence {
+    /// Where its key stands.
+    pub(super) at: usize,
+    pub(super) wire_type: u8,
+    /// Where its value begins.
+    pub(super) position: usize,
 }
 
 /// What was read of a message so far, if it was in order.

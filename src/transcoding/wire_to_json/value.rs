@@ -101,7 +101,10 @@ impl<'a> Writer<'a> {
             (_, Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64) => {
                 self.integer64(0_u64);
             }
-            (_, Kind::Enum(index)) => self.enum_value(index, 0),
+            (_, Kind::Enum(index)) => {
+                let first = self.plans.enumeration(index).first;
+                self.enum_value(index, first);
+            }
             (_, Kind::Message(_) | Kind::Group(_)) => self.out.extend_from_slice(b"null"),
             _ => self.out.push(b'0'),
         }

@@ -40,8 +40,11 @@ impl<'a> Writer<'a> {
                 Ok(())
             }
             Form::Any => self.any(parts),
-            // Whoever calls this has looked.
-            Form::Object => Ok(()),
+            Form::Empty | Form::Object => {
+                self.each_field(parts, |_, _, _, _, _| {})?;
+                self.out.extend_from_slice(b"{}");
+                Ok(())
+            }
         }
     }
 
@@ -237,7 +240,7 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(b"{\"@type\":");
         json_text::put_str(self.out, type_url);
         let plan = self.plans.message(message);
-        if plan.form == Form::Object {
+        if matches!(plan.form, Form::Object | Form::Empty) {
             self.members(plan, parts)?;
         } else {
             self.out.extend_from_slice(b",\"value\":");
