@@ -207,6 +207,7 @@ impl<'d> Builder<'d> {
 
     fn resolve_extensions(&mut self, messages: &[MessageType]) -> Vec<(MessageIndex, Field)> {
         let mut resolved = Vec::new();
+        let mut numbers = HashSet::new();
         for DeclaredExtension { descriptor, features, name, note } in
             std::mem::take(&mut self.extensions)
         {
@@ -228,10 +229,7 @@ impl<'d> Builder<'d> {
                 (_, Err(reason)) => reason,
                 (Some(message), Ok(mut field)) => {
                     let declared = messages[message.0 as usize].field_by_number(field.number);
-                    let mut others = resolved.iter();
-                    let taken = declared.is_some()
-                        || others
-                            .any(|(m, f): &(_, Field)| *m == message && f.number == field.number);
+                    let taken = declared.is_some() || !numbers.insert((message, field.number));
                     if taken {
                         format!("number {} of `{extendee}` is taken", field.number)
                     } else {

@@ -3,7 +3,17 @@
 //! Short runs are copied by a fixed size and cut, which the compiler turns into two moves where a
 //! copy of any length is a call.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    prelude::BASE64_STANDARD,
+};
+
+const ANY_PADDING: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -164,6 +174,20 @@ pub(super) fn put_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
+/// Appends the bytes that base64 stands for: either alphabet, padded or not. False, and garbage
+/// appended, where it is none.
+pub(super) fn put_decoded_base64(out: &mut Vec<u8>, text: &[u8]) -> bool {
+    let at = out.len();
+    out.resize(at + text.len().div_ceil(4) * 3, 0);
+    // Nearly always the first; texts that have characters of both alphabets are neither.
+    let decoded = STANDARD
+        .decode_slice(text, &mut out[at..])
+        .or_else(|_| URL_SAFE.decode_slice(text, &mut out[at..]))
+        .ok();
+    out.truncate(at + decoded.unwrap_or(0));
+    decoded.is_some()
+}
+
 /// Appends `count` bytes of `bytes` from `at` on.
 #[inline(always)]
 pub(super) fn put_run(out: &mut Vec<u8>, bytes: &[u8], at: usize, count: usize) {
@@ -257,6 +281,21 @@ mod tests {
         }
         assert_eq!(written(|out| put_float(out, 0.1)), "0.1");
         assert_eq!(written(|out| put_float(out, f32::NAN)), "\"NaN\"");
+    }
+
+    #[test]
+    fn base64_is_read_in_both_alphabets_padded_or_not() {
+        let read = |text: &str| {
+            let mut out = b"x".to_vec();
+            put_decoded_base64(&mut out, text.as_bytes()).then(|| out[1..].to_vec())
+        };
+        for text in ["+/8=", "+/8", "-_8=", "-_8"] {
+            assert_eq!(read(text), Some(vec![0xfb, 0xff]));
+        }
+        assert_eq!(read(""), Some(vec![]));
+        for text in ["+_8=", "=", "A", "A===", "AA A", "ä", "AAAA="] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,20 +1,10 @@
 //! A field's value written as text, in a path or a query: text in, an encoded field out.
 
 use super::{
-    ReadOptions, Transcoder,
+    ReadOptions, Transcoder, json_text,
     wire::{self, put_delimited, put_varint},
 };
 use crate::schema::{Field, Kind, MessageIndex};
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-
-const ANY_PADDING: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-    .with_decode_allow_trailing_bits(true);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
 
 impl Transcoder {
     /// Appends one element of `field`, its key included. The error says what was expected.
@@ -143,8 +133,11 @@ fn double(text: &str) -> Result<f64, String> {
 }
 
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
-    let engine = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-    engine.decode(text).map_err(|_| format!("expected base64, found {}", quote(text)))
+    let mut bytes = Vec::new();
+    match json_text::put_decoded_base64(&mut bytes, text.as_bytes()) {
+        true => Ok(bytes),
+        false => Err(format!("expected base64, found {}", quote(text))),
+    }
 }
 
 fn quote(text: &str) -> String {

@@ -1,10 +1,5 @@
 //! One value of a field: from its JSON to its bytes.
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-
 use super::{
     super::{
         json_text,
@@ -15,12 +10,6 @@ use super::{
     string::Text,
 };
 use crate::schema::{EnumIndex, Kind};
-
-const ANY_PADDING: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-    .with_decode_allow_trailing_bits(true);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
 
 impl<'a> Reader<'a> {
     /// Reads a value and writes it behind `tag`, which is empty in a pack. A default is left out
@@ -174,19 +163,14 @@ impl<'a> Reader<'a> {
             Text::Plain(start, end) => &json[start..end],
             Text::Unescaped => unescaped,
         };
-        let engine = match text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
-            true => &URL_SAFE,
-            false => &STANDARD,
-        };
         let content = self.out.len();
-        self.out.resize(content + text.len().div_ceil(4) * 3, 0);
-        match engine.decode_slice(text, &mut self.out[content..]) {
-            Ok(0) if omits_default => self.out.truncate(before),
-            Ok(length) => {
-                self.out.truncate(content + length);
-                self.finish(begun);
-            }
-            Err(_) => return Err(self.expected_at(at, "base64")),
+        if !json_text::put_decoded_base64(self.out, text) {
+            return Err(self.expected_at(at, "base64"));
+        }
+        if self.out.len() == content && omits_default {
+            self.out.truncate(before);
+        } else {
+            self.finish(begun);
         }
         Ok(())
     }

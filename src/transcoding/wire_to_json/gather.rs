@@ -105,7 +105,7 @@ impl<'a> Writer<'a> {
             // Elements that are no values of a closed enum, or packs of none.
             let is_empty =
                 field.cardinality != Cardinality::Singular && self.out.len() == before + 2;
-            if is_empty && !self.options.emit_defaults {
+            if is_empty && !self.is_shown_empty(field) {
                 self.out.truncate(before_key);
             }
         }

@@ -35,7 +35,7 @@ impl<'a> Writer<'a> {
         self.key(field);
         let start = self.out.len();
         let position = self.map_items(field, wire, at)?;
-        if self.out.len() == start + 2 && !self.options.emit_defaults {
+        if self.out.len() == start + 2 && !self.is_shown_empty(field) {
             self.out.truncate(before_key);
         }
         Ok(position)
@@ -58,7 +58,7 @@ impl<'a> Writer<'a> {
             let Some(content) = wire::delimited(wire, &mut position) else {
                 return Err(self.malformed(at));
             };
-            let known = self.insert_key(&mut keys, entry, at as u32);
+            let known = self.insert_key(&mut keys, entry, at as u32)?;
             match known {
                 // Looking ahead, only the keys are collected.
                 _ if self.checked => {
@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
         let entry = self.entry_plan(field);
         let start = self.out.len();
         for &at in entries {
-            if let Some(place) = self.insert_key(&mut keys, entry, at) {
+            if let Some(place) = self.insert_key(&mut keys, entry, at)? {
                 keys.replace(place, at);
             }
         }
@@ -100,15 +100,22 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn insert_key(&self, keys: &mut KeySet, entry: &Plan, at: u32) -> Option<Place> {
-        let key = key_of(entry, self.wire, at);
-        let is_key_of = |other| key_of(entry, self.wire, other) == key;
-        match key {
+    fn insert_key(
+        &mut self,
+        keys: &mut KeySet,
+        entry: &Plan,
+        at: u32,
+    ) -> Result<Option<Place>, Stop> {
+        let Some(key) = key_of(entry, self.wire, at) else {
+            return Err(self.malformed(at as usize));
+        };
+        let is_key_of = |other| key_of(entry, self.wire, other) == Some(key);
+        Ok(match key {
             MapKey::Text(text) => keys.insert(at, text, is_key_of),
             MapKey::Bool(value) => keys.insert(at, &[u8::from(value)], is_key_of),
             MapKey::Signed(value) => keys.insert(at, &value.to_le_bytes(), is_key_of),
             MapKey::Unsigned(value) => keys.insert(at, &value.to_le_bytes(), is_key_of),
-        }
+        })
     }
 
     fn chosen_entries(&mut self, entry: &'a Plan, entries: &[u32]) -> Result<(), Stop> {
@@ -222,45 +229,37 @@ fn position_of(wire: &[u8], position: usize) -> usize {
     position
 }
 
-/// The key of the entry whose own key stands at `at`. An entry that is malformed has some key:
-/// whoever writes the entry refuses it.
-fn key_of<'w>(plan: &Plan, wire: &'w [u8], at: u32) -> MapKey<'w> {
-    let key = &plan.fields[0];
+/// The key of the entry whose own key stands at `at`; None where the entry is malformed.
+fn key_of<'w>(plan: &Plan, wire: &'w [u8], at: u32) -> Option<MapKey<'w>> {
+    let [key, value] = &plan.fields[..] else { return None };
     let mut position = at as usize;
+    wire::tag(wire, &mut position)?;
+    let (mut position, end) = wire::delimited(wire, &mut position)?;
+    let wire = &wire[..end];
     let mut found = None;
-    let content = wire::tag(wire, &mut position).and_then(|_| wire::delimited(wire, &mut position));
-    if let Some((mut position, end)) = content {
-        let wire = &wire[..end];
-        // As every serializer writes it: the key, and one value behind it.
-        if key.tag.is_at(wire, position) {
-            position += key.tag.len();
-            found = read_key(key.kind, wire, position);
-            let value = &plan.fields[1];
-            if wire::skip(wire, &mut position, 1, key.wire_type).is_some()
-                && value.tag.is_at(wire, position)
-            {
-                position += value.tag.len();
-                let skipped = wire::skip(wire, &mut position, 2, value.wire_type);
-                if skipped.is_some() && position == end {
-                    return found.unwrap_or(MapKey::Signed(0));
-                }
-            }
-        }
-        while let Some((number, wire_type)) = wire::tag(wire, &mut position) {
-            if number == 1 && wire_type == key.wire_type {
-                found = read_key(key.kind, wire, position).or(found);
-            }
-            if wire::skip(wire, &mut position, number, wire_type).is_none() {
-                break;
-            }
+    // As every serializer writes it: the key, and one value behind it.
+    if key.tag.is_at(wire, position) {
+        position += key.tag.len();
+        found = read_key(key.kind, wire, position);
+        wire::skip(wire, &mut position, 1, key.wire_type)?;
+        if value.tag.is_at(wire, position) {
+            position += value.tag.len();
+            wire::skip(wire, &mut position, 2, value.wire_type)?;
         }
     }
-    found.unwrap_or(match key.kind {
+    while position < end {
+        let (number, wire_type) = wire::tag(wire, &mut position)?;
+        if number == 1 && wire_type == key.wire_type {
+            found = read_key(key.kind, wire, position);
+        }
+        wire::skip(wire, &mut position, number, wire_type)?;
+    }
+    Some(found.unwrap_or(match key.kind {
         Kind::String => MapKey::Text(b""),
         Kind::Bool => MapKey::Bool(false),
         Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => MapKey::Unsigned(0),
         _ => MapKey::Signed(0),
-    })
+    }))
 }
 
 fn read_key(kind: Kind, wire: &[u8], position: usize) -> Option<MapKey<'_>> {

@@ -201,7 +201,7 @@ impl<'a> Writer<'a> {
         self.key(field);
         let at = self.out.len();
         let position = self.list_items(field, wire, wire_type, position)?;
-        if self.out.len() == at + 2 && !self.options.emit_defaults {
+        if self.out.len() == at + 2 && !self.is_shown_empty(field) {
             self.out.truncate(before_key);
         }
         Ok(position)
@@ -299,6 +299,11 @@ impl<'a> Writer<'a> {
             self.key(field);
             self.default(field);
         }
+    }
+
+    /// Whether a list or map is written though nothing is in it: extensions are not.
+    pub(super) fn is_shown_empty(&self, field: &FieldPlan) -> bool {
+        self.options.emit_defaults && !field.explicit_presence
     }
 }
 
