@@ -75,7 +75,7 @@ impl Transcoder {
         &'a self,
         json: &'a [u8],
         options: &'a ReadOptions,
-        out: &'a mut Vec<u8>,
+        out: &mut Vec<u8>,
         read: impl FnOnce(&mut Reader<'a>) -> Result<(), Stop>,
     ) -> Result<(), JsonError> {
         let start = out.len();
@@ -85,7 +85,7 @@ impl Transcoder {
             plans: &self.plans,
             json,
             position: 0,
-            out,
+            out: std::mem::take(out),
             options,
             depth: 0,
             any_depth: 0,
@@ -96,12 +96,12 @@ impl Transcoder {
         };
         reader.space();
         let result = read(&mut reader).and_then(|()| reader.end());
+        *out = reader.out;
         if result.is_ok() {
             return Ok(());
         }
-        let fault = reader.fault.take();
-        reader.out.truncate(start);
-        let (offset, message) = fault.map_or((0, "unreadable".to_owned()), |fault| *fault);
+        out.truncate(start);
+        let (offset, message) = reader.fault.map_or((0, "unreadable".to_owned()), |fault| *fault);
         Err(JsonError::at(json, offset, message))
     }
 }
@@ -112,7 +112,8 @@ struct Reader<'a> {
     json: &'a [u8],
     /// Of the next byte.
     position: usize,
-    out: &'a mut Vec<u8>,
+    /// The caller's buffer, while this reads.
+    out: Vec<u8>,
     options: &'a ReadOptions,
     /// Open objects and arrays.
     depth: usize,

@@ -20,7 +20,7 @@ pub(super) fn put_timestamp(out: &mut Vec<u8>, at: Instant) -> bool {
     }
     let (year, month, day) = civil(at.seconds.div_euclid(86_400));
     let second = at.seconds.rem_euclid(86_400) as u32;
-    let mut text = *b"\"0000-00-00T00:00:00";
+    let mut text = *b"\"0000-00-00T00:00:00.000000000Z\"";
     put_two(&mut text, 1, year / 100);
     put_two(&mut text, 3, year % 100);
     put_two(&mut text, 6, month);
@@ -28,9 +28,12 @@ pub(super) fn put_timestamp(out: &mut Vec<u8>, at: Instant) -> bool {
     put_two(&mut text, 12, second / 3600);
     put_two(&mut text, 15, second / 60 % 60);
     put_two(&mut text, 18, second % 60);
+    let length = put_fraction(&mut text, 20, at.nanos.unsigned_abs());
+    text[length..length + 2].copy_from_slice(b"Z\"");
+    // Copied whole and cut: two moves.
+    let end = out.len() + length + 2;
     out.extend_from_slice(&text);
-    put_fraction(out, at.nanos.unsigned_abs());
-    out.extend_from_slice(b"Z\"");
+    out.truncate(end);
     true
 }
 
@@ -46,7 +49,9 @@ pub(super) fn put_duration(out: &mut Vec<u8>, span: Instant) -> bool {
         out.push(b'-');
     }
     out.extend_from_slice(itoa::Buffer::new().format(seconds.unsigned_abs()).as_bytes());
-    put_fraction(out, nanos.unsigned_abs());
+    let mut text = [0; 10];
+    let length = put_fraction(&mut text, 0, nanos.unsigned_abs());
+    out.extend_from_slice(&text[..length]);
     out.extend_from_slice(b"s\"");
     true
 }
@@ -116,24 +121,24 @@ fn is_duration(Instant { seconds, nanos }: Instant) -> bool {
     (-limit..=limit).contains(&seconds) && fraction.contains(&nanos) && one_sign
 }
 
-/// Milliseconds, microseconds or nanoseconds: as many digits as say it all.
-fn put_fraction(out: &mut Vec<u8>, nanos: u32) {
+/// Milliseconds, microseconds or nanoseconds, as many digits as say it all, at `at`. Answers where
+/// they end.
+fn put_fraction(text: &mut [u8], at: usize, nanos: u32) -> usize {
     if nanos == 0 {
-        return;
+        return at;
     }
-    let mut text = *b".000000000";
     let (millis, micros, rest) = (nanos / 1_000_000, nanos / 1_000 % 1_000, nanos % 1_000);
-    put_three(&mut text, 1, millis);
-    put_three(&mut text, 4, micros);
-    put_three(&mut text, 7, rest);
-    let digits = match (micros, rest) {
-        (0, 0) => 3,
-        (_, 0) => 6,
-        _ => 9,
-    };
-    let end = out.len() + 1 + digits;
-    out.extend_from_slice(&text);
-    out.truncate(end);
+    text[at] = b'.';
+    put_three(text, at + 1, millis);
+    if (micros, rest) == (0, 0) {
+        return at + 4;
+    }
+    put_three(text, at + 4, micros);
+    if rest == 0 {
+        return at + 7;
+    }
+    put_three(text, at + 7, rest);
+    at + 10
 }
 
 /// Nanoseconds of `.123`, and what is behind; 0 where there is no point.
@@ -154,13 +159,13 @@ fn two(text: &[u8], at: usize) -> Option<u32> {
     digits.then(|| u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
 }
 
-fn put_three(text: &mut [u8; 10], at: usize, value: u32) {
+fn put_three(text: &mut [u8], at: usize, value: u32) {
     text[at] = b'0' + (value / 100) as u8;
     text[at + 1] = b'0' + (value / 10 % 10) as u8;
     text[at + 2] = b'0' + (value % 10) as u8;
 }
 
-fn put_two(text: &mut [u8; 20], at: usize, value: u32) {
+fn put_two(text: &mut [u8], at: usize, value: u32) {
     text[at] = b'0' + (value / 10) as u8;
     text[at + 1] = b'0' + (value % 10) as u8;
 }

@@ -115,7 +115,7 @@ impl Transcoder {
         &'a self,
         wire: &'a [u8],
         options: &'a WriteOptions,
-        out: &'a mut Vec<u8>,
+        out: &mut Vec<u8>,
         write: impl Fn(&mut Writer<'a>) -> Result<(), Stop>,
     ) -> Result<(), WireError> {
         // Places are kept as 32 bits.
@@ -130,7 +130,7 @@ impl Transcoder {
         let mut writer = Writer {
             plans: &self.plans,
             wire,
-            out,
+            out: std::mem::take(out),
             options,
             checked: false,
             depth: 0,
@@ -146,13 +146,13 @@ impl Transcoder {
             writer.fault = None;
             result = write(&mut writer);
         }
-        let fault = writer.fault.take();
+        *out = writer.out;
         if result.is_err() {
-            writer.out.truncate(start);
-            return Err(fault.unwrap_or_default().tell());
+            out.truncate(start);
+            return Err(writer.fault.unwrap_or_default().tell());
         }
         if options.pretty {
-            pretty::indent(writer.out, start);
+            pretty::indent(out, start);
         }
         Ok(())
     }
@@ -162,7 +162,8 @@ impl Transcoder {
 struct Writer<'a> {
     plans: &'a Plans,
     wire: &'a [u8],
-    out: &'a mut Vec<u8>,
+    /// The caller's buffer, while this writes.
+    out: Vec<u8>,
     options: &'a WriteOptions,
     /// Whether messages are looked at before they are streamed.
     checked: bool,
@@ -240,7 +241,8 @@ impl<'a> Writer<'a> {
     /// `,"name":`
     #[inline]
     fn key(&mut self, field: &'a FieldPlan) {
-        if self.options.proto_names { &field.proto_key } else { &field.json_key }.put(self.out);
+        if self.options.proto_names { &field.proto_key } else { &field.json_key }
+            .put(&mut self.out);
     }
 
     /// Puts the brackets around what was written since `at`, where each item begins with a comma.

@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let (tag, begun) = if field.packed {
-            field.packed_tag.put(self.out);
+            field.packed_tag.put(&mut self.out);
             (Tag::default(), Some(self.begin()))
         } else {
             (field.tag, None)
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
         let entry = field.kind.message().map(|index| self.plans.message(index));
         let Some([key, value]) = entry.map(|entry| &entry.fields[..]) else { return Ok(()) };
         let before = self.out.len();
-        field.tag.put(self.out);
+        field.tag.put(&mut self.out);
         let begun = self.begin();
         let at = self.position;
         self.map_key(key)?;
@@ -176,8 +176,8 @@ impl<'a> Reader<'a> {
         self.finish(begun);
         // The length in front of the entry's key is known now, and so is where the key stands.
         let mut key_at = before + field.tag.len();
-        let _ = wire::varint(self.out, &mut key_at);
-        let out = &*self.out;
+        let _ = wire::varint(&self.out, &mut key_at);
+        let out = &self.out;
         let key = encoded_field(out, key_at as u32);
         if keys.insert(key_at as u32, key, |other| encoded_field(out, other) == key).is_some() {
             return Err(self.refuse(at, "this key occurs twice"));
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
     fn map_key(&mut self, key: &'a FieldPlan) -> Result<(), Stop> {
         let at = self.position;
         let text = self.object_key()?;
-        key.tag.put(self.out);
+        key.tag.put(&mut self.out);
         if key.kind == Kind::String {
             self.put_text(text);
             return Ok(());
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
                 self.out.extend_from_slice(&(value as u32).to_le_bytes());
             }
             Kind::Fixed64 | Kind::Sfixed64 => self.out.extend_from_slice(&value.to_le_bytes()),
-            _ => wire::put_raw_varint(self.out, value),
+            _ => wire::put_raw_varint(&mut self.out, value),
         }
         Ok(())
     }

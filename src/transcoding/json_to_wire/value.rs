@@ -28,20 +28,20 @@ impl<'a> Reader<'a> {
                 }
                 let text = self.string()?;
                 if !(omits_default && self.text(text).is_empty()) {
-                    tag.put(self.out);
+                    tag.put(&mut self.out);
                     self.put_text(text);
                 }
             }
             Kind::Message(index) => {
-                tag.put(self.out);
+                tag.put(&mut self.out);
                 let begun = self.begin();
                 self.message(index)?;
                 self.finish(begun);
             }
             Kind::Group(index) => {
-                tag.put(self.out);
+                tag.put(&mut self.out);
                 self.message(index)?;
-                wire::put_tag(field.number, wire::END_GROUP, self.out);
+                wire::put_tag(field.number, wire::END_GROUP, &mut self.out);
             }
             Kind::Bytes => self.bytes(tag, omits_default)?,
             Kind::Bool => {
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         let at = self.position;
         let text = self.string()?;
         let before = self.out.len();
-        tag.put(self.out);
+        tag.put(&mut self.out);
         let begun = self.begin();
         let (json, unescaped) = (self.json, &self.unescaped);
         let text = match text {
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
             Text::Unescaped => unescaped,
         };
         let content = self.out.len();
-        if !json_text::put_decoded_base64(self.out, text) {
+        if !json_text::put_decoded_base64(&mut self.out, text) {
             return Err(self.expected_at(at, "base64"));
         }
         if self.out.len() == content && omits_default {
@@ -180,11 +180,11 @@ impl<'a> Reader<'a> {
     pub(super) fn put_text(&mut self, text: Text) {
         match text {
             Text::Plain(start, end) => {
-                wire::put_raw_varint(self.out, (end - start) as u64);
-                json_text::put_run(self.out, self.json, start, end - start);
+                wire::put_raw_varint(&mut self.out, (end - start) as u64);
+                json_text::put_run(&mut self.out, self.json, start, end - start);
             }
             Text::Unescaped => {
-                wire::put_raw_varint(self.out, self.unescaped.len() as u64);
+                wire::put_raw_varint(&mut self.out, self.unescaped.len() as u64);
                 self.out.extend_from_slice(&self.unescaped);
             }
         }
@@ -193,15 +193,15 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn put_varint(&mut self, tag: Tag, omits_default: bool, value: u64) {
         if value != 0 || !omits_default {
-            tag.put(self.out);
-            wire::put_raw_varint(self.out, value);
+            tag.put(&mut self.out);
+            wire::put_raw_varint(&mut self.out, value);
         }
     }
 
     #[inline]
     fn put_fixed<const N: usize>(&mut self, tag: Tag, omits_default: bool, bytes: [u8; N]) {
         if bytes != [0; N] || !omits_default {
-            tag.put(self.out);
+            tag.put(&mut self.out);
             self.out.extend_from_slice(&bytes);
         }
     }

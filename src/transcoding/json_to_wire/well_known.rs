@@ -45,10 +45,10 @@ impl<'a> Reader<'a> {
             return Err(self.expected_at(at, expected));
         };
         if seconds != 0 {
-            wire::put_varint(1, seconds as u64, self.out);
+            wire::put_varint(1, seconds as u64, &mut self.out);
         }
         if nanos != 0 {
-            wire::put_varint(2, i64::from(nanos) as u64, self.out);
+            wire::put_varint(2, i64::from(nanos) as u64, &mut self.out);
         }
         Ok(())
     }
@@ -63,9 +63,9 @@ impl<'a> Reader<'a> {
         let paths = self.text(text).to_vec();
         let paths = std::str::from_utf8(&paths).unwrap_or_default();
         for path in paths.split(',').filter(|_| !paths.is_empty()) {
-            wire::put_tag(1, wire::DELIMITED, self.out);
+            wire::put_tag(1, wire::DELIMITED, &mut self.out);
             let begun = self.begin();
-            if !field_mask::put_proto_path(self.out, path) {
+            if !field_mask::put_proto_path(&mut self.out, path) {
                 return Err(self.expected_at(at, expected));
             }
             self.finish(begun);
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
             return Err(self.refuse(at, any::too_deep()));
         }
         let plan = self.type_of_any()?;
-        wire::put_tag(2, wire::DELIMITED, self.out);
+        wire::put_tag(2, wire::DELIMITED, &mut self.out);
         let begun = self.begin();
         if plan.form == Form::Object {
             self.members(plan, 1)?;
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         let Some(message) = known else {
             return Err(self.expected_at(at, "the URL of a type that is known here"));
         };
-        wire::put_tag(1, wire::DELIMITED, self.out);
+        wire::put_tag(1, wire::DELIMITED, &mut self.out);
         self.put_text(text);
         Ok(self.plans.message(message))
     }

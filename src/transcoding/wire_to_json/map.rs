@@ -200,7 +200,7 @@ impl<'a> Writer<'a> {
         match found {
             MapKey::Text(text) => {
                 let end = position_of(wire, position) + text.len();
-                if !json_text::put_string(self.out, self.wire, end - text.len(), end) {
+                if !json_text::put_string(&mut self.out, self.wire, end - text.len(), end) {
                     return Err(self.fault(position, "a map key that is not UTF-8"));
                 }
             }
@@ -208,12 +208,12 @@ impl<'a> Writer<'a> {
             MapKey::Bool(false) => self.out.extend_from_slice(b"\"false\""),
             MapKey::Signed(value) => {
                 self.out.push(b'"');
-                json_text::put_integer(self.out, value);
+                json_text::put_integer(&mut self.out, value);
                 self.out.push(b'"');
             }
             MapKey::Unsigned(value) => {
                 self.out.push(b'"');
-                json_text::put_integer(self.out, value);
+                json_text::put_integer(&mut self.out, value);
                 self.out.push(b'"');
             }
         }

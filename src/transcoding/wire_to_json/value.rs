@@ -21,7 +21,7 @@ impl<'a> Writer<'a> {
                 let Some((start, end)) = wire::delimited(wire, &mut next) else {
                     return Err(self.malformed(position));
                 };
-                if !json_text::put_string(self.out, self.wire, start, end) {
+                if !json_text::put_string(&mut self.out, self.wire, start, end) {
                     return Err(self.fault(start, "a string that is not UTF-8"));
                 }
             }
@@ -41,14 +41,14 @@ impl<'a> Writer<'a> {
                 let Some((start, end)) = wire::delimited(wire, &mut next) else {
                     return Err(self.malformed(position));
                 };
-                json_text::put_base64(self.out, &self.wire[start..end]);
+                json_text::put_base64(&mut self.out, &self.wire[start..end]);
             }
             Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => {
                 let bytes = wire.get(position..).and_then(|rest| rest.first_chunk::<8>());
                 let Some(&bytes) = bytes else { return Err(self.malformed(position)) };
                 next += 8;
                 match field.kind {
-                    Kind::Double => json_text::put_double(self.out, f64::from_le_bytes(bytes)),
+                    Kind::Double => json_text::put_double(&mut self.out, f64::from_le_bytes(bytes)),
                     Kind::Fixed64 => self.integer64(u64::from_le_bytes(bytes)),
                     _ => self.integer64(i64::from_le_bytes(bytes)),
                 }
@@ -58,9 +58,11 @@ impl<'a> Writer<'a> {
                 let Some(&bytes) = bytes else { return Err(self.malformed(position)) };
                 next += 4;
                 match field.kind {
-                    Kind::Float => json_text::put_float(self.out, f32::from_le_bytes(bytes)),
-                    Kind::Fixed32 => json_text::put_integer(self.out, u32::from_le_bytes(bytes)),
-                    _ => json_text::put_integer(self.out, i32::from_le_bytes(bytes)),
+                    Kind::Float => json_text::put_float(&mut self.out, f32::from_le_bytes(bytes)),
+                    Kind::Fixed32 => {
+                        json_text::put_integer(&mut self.out, u32::from_le_bytes(bytes))
+                    }
+                    _ => json_text::put_integer(&mut self.out, i32::from_le_bytes(bytes)),
                 }
             }
             Kind::Int32
@@ -75,10 +77,10 @@ impl<'a> Writer<'a> {
                     return Err(self.malformed(position));
                 };
                 match field.kind {
-                    Kind::Int32 => json_text::put_integer(self.out, value as i32),
-                    Kind::Uint32 => json_text::put_integer(self.out, value as u32),
+                    Kind::Int32 => json_text::put_integer(&mut self.out, value as i32),
+                    Kind::Uint32 => json_text::put_integer(&mut self.out, value as u32),
                     Kind::Sint32 => {
-                        json_text::put_integer(self.out, zigzag(value & 0xffff_ffff) as i32)
+                        json_text::put_integer(&mut self.out, zigzag(value & 0xffff_ffff) as i32)
                     }
                     Kind::Int64 => self.integer64(value as i64),
                     Kind::Uint64 => self.integer64(value),
@@ -112,10 +114,10 @@ impl<'a> Writer<'a> {
 
     fn integer64(&mut self, value: impl itoa::Integer) {
         if self.options.int64_numbers {
-            json_text::put_integer(self.out, value);
+            json_text::put_integer(&mut self.out, value);
         } else {
             self.out.push(b'"');
-            json_text::put_integer(self.out, value);
+            json_text::put_integer(&mut self.out, value);
             self.out.push(b'"');
         }
     }
@@ -128,7 +130,7 @@ impl<'a> Writer<'a> {
         }
         match plan.quoted_name(number).filter(|_| !self.options.enum_numbers) {
             Some(name) => self.out.extend_from_slice(name),
-            None => json_text::put_integer(self.out, number),
+            None => json_text::put_integer(&mut self.out, number),
         }
     }
 }

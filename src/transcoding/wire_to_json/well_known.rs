@@ -18,14 +18,14 @@ impl<'a> Writer<'a> {
         match plan.form {
             Form::Timestamp => {
                 let instant = self.instant(parts)?;
-                if time_text::put_timestamp(self.out, instant) {
+                if time_text::put_timestamp(&mut self.out, instant) {
                     return Ok(());
                 }
                 Err(self.out_of_range(plan, instant, parts))
             }
             Form::Duration => {
                 let span = self.instant(parts)?;
-                if time_text::put_duration(self.out, span) {
+                if time_text::put_duration(&mut self.out, span) {
                     return Ok(());
                 }
                 Err(self.out_of_range(plan, span, parts))
@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
         if let Some((start, reason)) = refused {
             return Err(self.fault(start, reason));
         }
-        json_text::put_str(self.out, &text);
+        json_text::put_str(&mut self.out, &text);
         Ok(())
     }
 
@@ -238,7 +238,7 @@ impl<'a> Writer<'a> {
             return Err(self.fault(self.offset_of(parts), any::too_deep()));
         }
         self.out.extend_from_slice(b"{\"@type\":");
-        json_text::put_str(self.out, type_url);
+        json_text::put_str(&mut self.out, type_url);
         let plan = self.plans.message(message);
         if matches!(plan.form, Form::Object | Form::Empty) {
             self.members(plan, parts)?;
