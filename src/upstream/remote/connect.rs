@@ -18,6 +18,10 @@ use crate::{
     upstream::{RequestBody, UpstreamError},
 };
 
+/// Large replies come in few frames, each read with few system calls; the protocol's default is
+/// 16 KiB.
+const FRAME_BYTES: u32 = 128 << 10;
+
 /// Replies share the connection's window; it must never be what one slow caller uses up.
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
@@ -46,7 +50,8 @@ impl Connector {
             .keep_alive_interval(millis(options.keep_alive_ms))
             .keep_alive_timeout(millis(options.keep_alive_timeout_ms))
             .initial_stream_window_size(options.stream_window_bytes)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES);
         let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         Ok(Self { host, port, tls, http2, timeout: millis(options.connect_ms) })
     }
