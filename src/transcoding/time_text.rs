@@ -18,8 +18,10 @@ pub(super) fn put_timestamp(out: &mut Vec<u8>, at: Instant) -> bool {
     if !TIMESTAMP_SECONDS.contains(&at.seconds) || !(0..NANOS_PER_SECOND).contains(&at.nanos) {
         return false;
     }
-    let (year, month, day) = civil(at.seconds.div_euclid(86_400));
-    let second = at.seconds.rem_euclid(86_400) as u32;
+    // From the first second of year 1 on, so that nothing is negative.
+    let second = at.seconds.abs_diff(*TIMESTAMP_SECONDS.start());
+    let (year, month, day) = civil((second / 86_400) as u32);
+    let second = (second % 86_400) as u32;
     let mut text = *b"\"0000-00-00T00:00:00.000000000Z\"";
     put_two(&mut text, 1, year / 100);
     put_two(&mut text, 3, year % 100);
@@ -49,7 +51,7 @@ pub(super) fn put_duration(out: &mut Vec<u8>, span: Instant) -> bool {
         out.push(b'-');
     }
     out.extend_from_slice(itoa::Buffer::new().format(seconds.unsigned_abs()).as_bytes());
-    let mut text = [0; 10];
+    let mut text = [0; 32];
     let length = put_fraction(&mut text, 0, nanos.unsigned_abs());
     out.extend_from_slice(&text[..length]);
     out.extend_from_slice(b"s\"");
@@ -91,7 +93,8 @@ pub(super) fn timestamp(text: &[u8]) -> Option<Instant> {
         _ => return None,
     };
     let time = i64::from(hour * 3600 + minute * 60 + second);
-    let seconds = days_from_civil(year, month, day) * 86_400 + time - offset;
+    let days = i64::from(days_from_civil(year, month, day));
+    let seconds = TIMESTAMP_SECONDS.start() + days * 86_400 + time - offset;
     TIMESTAMP_SECONDS.contains(&seconds).then_some(Instant { seconds, nanos })
 }
 
@@ -123,7 +126,8 @@ fn is_duration(Instant { seconds, nanos }: Instant) -> bool {
 
 /// Milliseconds, microseconds or nanoseconds, as many digits as say it all, at `at`. Answers where
 /// they end.
-fn put_fraction(text: &mut [u8], at: usize, nanos: u32) -> usize {
+#[inline(always)]
+fn put_fraction(text: &mut [u8; 32], at: usize, nanos: u32) -> usize {
     if nanos == 0 {
         return at;
     }
@@ -159,47 +163,45 @@ fn two(text: &[u8], at: usize) -> Option<u32> {
     digits.then(|| u32::from(tens - b'0') * 10 + u32::from(ones - b'0'))
 }
 
-fn put_three(text: &mut [u8], at: usize, value: u32) {
+#[inline(always)]
+fn put_three(text: &mut [u8; 32], at: usize, value: u32) {
     text[at] = b'0' + (value / 100) as u8;
-    text[at + 1] = b'0' + (value / 10 % 10) as u8;
-    text[at + 2] = b'0' + (value % 10) as u8;
+    put_two(text, at + 1, value % 100);
 }
 
-fn put_two(text: &mut [u8], at: usize, value: u32) {
+#[inline(always)]
+fn put_two(text: &mut [u8; 32], at: usize, value: u32) {
     text[at] = b'0' + (value / 10) as u8;
     text[at + 1] = b'0' + (value % 10) as u8;
 }
 
-/// Days since 1970-01-01 → year, month, day of the Gregorian calendar.
+/// Days since 0001-01-01 → year, month, day of the Gregorian calendar.
 ///
 /// Years are counted from March, so that the leap day is the last of its year: then the months
 /// have 153 days in each five.
-fn civil(days: i64) -> (u32, u32, u32) {
-    const DAYS_IN_400_YEARS: i64 = 146_097;
+fn civil(days: u32) -> (u32, u32, u32) {
+    const DAYS_IN_400_YEARS: u32 = 146_097;
     // From 0000-03-01.
-    let days = days + 719_468;
-    let era = days.div_euclid(DAYS_IN_400_YEARS);
-    let day_of_era = days.rem_euclid(DAYS_IN_400_YEARS);
+    let days = days + 306;
+    let era = days / DAYS_IN_400_YEARS;
+    let day_of_era = days % DAYS_IN_400_YEARS;
     let year_of_era =
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year as u32, month as u32, day as u32)
+    (era * 400 + year_of_era + u32::from(month <= 2), month, day)
 }
 
 /// The way back of [`civil`].
-fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
-    let (year, month, day) = (i64::from(year), i64::from(month), i64::from(day));
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
+fn days_from_civil(year: u32, month: u32, day: u32) -> u32 {
+    let year = year - u32::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
     let month_from_march = if month > 2 { month - 3 } else { month + 9 };
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
     let day_of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    era * 146_097 + day_of_era - 306
 }
 
 #[cfg(test)]
@@ -227,7 +229,7 @@ mod tests {
     #[test]
     fn every_day_of_ten_thousand_years_is_itself() {
         let mut previous = (0, 12, 31);
-        for day in -719_162..=2_932_896 {
+        for day in 0..=3_652_058 {
             let (year, month, of_month) = civil(day);
             assert_eq!(days_from_civil(year, month, of_month), day);
             assert!((year, month, of_month) > previous);

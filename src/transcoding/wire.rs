@@ -40,16 +40,19 @@ fn long_varint(wire: &[u8], position: &mut usize) -> Option<u64> {
     varint_by_bytes(wire, position)
 }
 
-#[cold]
+/// The last bytes of a message, and varints of nine and ten bytes.
+#[inline(never)]
 fn varint_by_bytes(wire: &[u8], position: &mut usize) -> Option<u64> {
     let mut value = 0;
-    for (shift, &byte) in (0..64).step_by(7).zip(wire.get(*position..)?) {
+    let mut shift = 0;
+    for &byte in wire.get(*position..)?.iter().take(10) {
         value |= u64::from(byte & 0x7f) << shift;
         *position += 1;
         if byte < 0x80 {
             // The tenth byte has room for one bit.
             return (shift < 63 || byte <= 1).then_some(value);
         }
+        shift += 7;
     }
     None
 }
@@ -124,12 +127,30 @@ pub(super) fn group_end(wire: &[u8], position: &mut usize, number: u32) -> Optio
 
 /// Appends a varint.
 #[inline]
-pub(super) fn put_raw_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+pub(super) fn put_raw_varint(out: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        out.push(value as u8);
+    } else {
+        put_long_varint(out, value);
+    }
+}
+
+fn put_long_varint(out: &mut Vec<u8>, mut value: u64) {
+    let mut bytes = [0; 10];
+    let mut length = 0;
+    for byte in &mut bytes {
+        length += 1;
+        if value < 0x80 {
+            *byte = value as u8;
+            break;
+        }
+        *byte = value as u8 | 0x80;
         value >>= 7;
     }
-    out.push(value as u8);
+    // Copied whole and cut: two moves.
+    let end = out.len() + length;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
 }
 
 /// Appends a field's key.
