@@ -58,6 +58,10 @@ impl<'a> Writer<'a> {
             let Some(content) = wire::delimited(wire, &mut position) else {
                 return Err(self.malformed(at));
             };
+            // Nothing that it could replace.
+            if self.is_unknown_entry(entry, content)? {
+                continue;
+            }
             let known = self.insert_key(&mut keys, entry, at as u32)?;
             match known {
                 // Looking ahead, only the keys are collected.
@@ -88,7 +92,11 @@ impl<'a> Writer<'a> {
         let mut keys = self.spare_keys.pop().unwrap_or_default();
         let entry = self.entry_plan(field);
         let start = self.out.len();
-        for &at in entries {
+        for (piece, &at) in entries.iter().enumerate() {
+            let content = self.piece(Parts::Tagged(entries), piece)?;
+            if self.is_unknown_entry(entry, content)? {
+                continue;
+            }
             if let Some(place) = self.insert_key(&mut keys, entry, at)? {
                 keys.replace(place, at);
             }
@@ -178,6 +186,16 @@ impl<'a> Writer<'a> {
             ([], Some(message)) => self.message(message, Parts::Whole(start, start)),
             (entries, _) => self.gathered_value(value, entries),
         }
+    }
+
+    /// Whether an entry is passed over, as its value is none of a closed enum.
+    fn is_unknown_entry(
+        &mut self,
+        plan: &Plan,
+        (start, end): (usize, usize),
+    ) -> Result<bool, Stop> {
+        let [_, value] = &plan.fields[..] else { return Ok(false) };
+        Ok(value.closed_enum && self.has_unknown_value(value, Parts::Whole(start, end))?)
     }
 
     /// Whether the last value of an entry is no value of its closed enum.

@@ -199,17 +199,16 @@ impl<'a> Writer<'a> {
 
     fn any(&mut self, parts: Parts<'_>) -> Result<(), Stop> {
         let (mut type_url, mut value) = ((0, 0), (0, 0));
-        let mut is_empty = true;
         self.each_field(parts, |_, wire, tag, _, position| {
             let content = || wire::delimited(wire, &mut { position }).unwrap_or_default();
             match tag {
                 (1, wire::DELIMITED) => type_url = content(),
                 (2, wire::DELIMITED) => value = content(),
-                _ => return,
+                _ => {}
             }
-            is_empty = false;
         })?;
-        if is_empty {
+        // Set to nothing is the same as not set.
+        if type_url.0 == type_url.1 && value.0 == value.1 {
             self.out.extend_from_slice(b"{}");
             return Ok(());
         }
