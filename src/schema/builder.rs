@@ -147,7 +147,10 @@ impl<'d> Builder<'d> {
         let features = features.with(r#enum.options.as_ref().and_then(|o| o.features.as_ref()));
         let name = join(scope, &r#enum.name);
         let values = r#enum.value.iter().map(|v| (v.name.clone(), v.number)).collect();
-        self.enums_by_name.insert(name.clone(), EnumIndex(self.enums.len() as u32));
+        if self.enums_by_name.insert(name.clone(), EnumIndex(self.enums.len() as u32)).is_some() {
+            let text = format!("`{name}` is declared twice");
+            self.problems.push(Problem::at(&source.position(path), text));
+        }
         let (comment, closed) = (source.comment(path), features.closed_enums);
         self.enums.push(EnumType { name, comment, values, closed });
     }
@@ -363,4 +366,143 @@ fn is_infrastructure(package: &str) -> bool {
 
 fn join(scope: &str, name: &str) -> String {
     if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::schema::{
+        Kind, compile_protos,
+        descriptor_set::{
+            EnumOptions, FeatureSet, FieldDescriptor, FieldOptions, FileDescriptor,
+            FileDescriptorSet,
+        },
+    };
+
+    const SOURCE: &str = "syntax = \"proto2\";\n\
+        package t;\n\
+        message M {\n\
+        \x20 optional int32 a = 1;\n\
+        \x20 optional M m = 2;\n\
+        \x20 map<string, int32> map = 3;\n\
+        \x20 oneof o { string s = 4; }\n\
+        \x20 repeated int32 list = 5;\n\
+        \x20 optional E e = 6;\n\
+        \x20 extensions 100 to 200;\n\
+        }\n\
+        enum E { Z = 0; }\n\
+        extend M {\n\
+        \x20 optional int32 ext = 100;\n\
+        }\n";
+
+    /// What building says of [`SOURCE`], changed.
+    fn problem(change: impl Fn(&mut FileDescriptor)) -> String {
+        build(change).unwrap_err().to_string()
+    }
+
+    fn build(change: impl Fn(&mut FileDescriptor)) -> Result<Schema, Problems> {
+        let bytes = compile_protos(&[("t.proto".to_owned(), SOURCE.to_owned())]).unwrap();
+        let mut set = FileDescriptorSet::decode(bytes).unwrap();
+        change(&mut set.file[0]);
+        Schema::from_descriptor_set(set.encode_to_vec())
+    }
+
+    #[test]
+    fn a_bad_descriptor_is_told_where_it_is() {
+        fn field(file: &mut FileDescriptor, index: usize) -> &mut FieldDescriptor {
+            &mut file.message_type[0].field[index]
+        }
+        for (found, expected) in [
+            (
+                problem(|file| field(file, 1).number = 1),
+                "t.proto:5:3: field `t.M.m`: number 1 is taken",
+            ),
+            (
+                problem(|file| field(file, 0).number = 0),
+                "t.proto:4:3: field `t.M.a`: 0 is no field number",
+            ),
+            (
+                problem(|file| field(file, 0).number = 1 << 29),
+                "t.proto:4:3: field `t.M.a`: 536870912 is no field number",
+            ),
+            (
+                problem(|file| field(file, 1).type_name = ".t.Nope".to_owned()),
+                "t.proto:5:3: field `t.M.m`: its type `t.Nope` (11) is not known",
+            ),
+            (
+                problem(|file| field(file, 0).r#type = 19),
+                "t.proto:4:3: field `t.M.a`: its type `` (19) is not known",
+            ),
+            (
+                problem(|file| field(file, 3).oneof_index = Some(7)),
+                "t.proto:7:13: field `t.M.s`: it is in a oneof that is not there",
+            ),
+            (
+                problem(|file| field(file, 4).oneof_index = Some(0)),
+                "t.proto:8:3: field `t.M.list`: a list or a map cannot be in a oneof",
+            ),
+            (
+                problem(|file| file.message_type[0].nested_type[0].field[0].r#type = 1),
+                "t.proto:3:1: map `t.M.map` has no key and value",
+            ),
+            (
+                problem(|file| file.message_type[0].nested_type[0].field.truncate(1)),
+                "t.proto:3:1: map `t.M.map` has no key and value",
+            ),
+            (
+                problem(|file| file.extension[0].extendee = ".t.Nope".to_owned()),
+                "t.proto:14:3: extension `t.ext`: extends the unknown type `t.Nope`",
+            ),
+            (
+                problem(|file| file.extension[0].number = 1),
+                "t.proto:14:3: extension `t.ext`: number 1 of `t.M` is taken",
+            ),
+            (
+                problem(|file| file.message_type.push(file.message_type[0].clone())),
+                "t.proto: `t.M.MapEntry` is declared twice",
+            ),
+        ] {
+            assert!(found.starts_with(expected), "{found}");
+        }
+        let twice = problem(|file| file.enum_type.push(file.enum_type[0].clone()));
+        assert_eq!(twice, "t.proto: `t.E` is declared twice");
+        let edition = problem(|file| {
+            (file.syntax, file.edition) = ("editions".to_owned(), Some(1_002));
+        });
+        assert!(edition.ends_with("edition 1002 is not supported: 2023 and 2024 are"), "{edition}");
+    }
+
+    #[test]
+    fn features_reach_fields_and_enums() {
+        let delimited = FeatureSet { message_encoding: 2, field_presence: 2, ..Default::default() };
+        let expanded = FeatureSet { repeated_field_encoding: 2, ..Default::default() };
+        let schema = build(|file| {
+            (file.syntax, file.edition) = ("editions".to_owned(), Some(1_000));
+            let options = descriptor_set::FileOptions { features: Some(delimited.clone()) };
+            file.options = Some(options);
+            let options = FieldOptions { features: Some(expanded.clone()), packed: None };
+            file.message_type[0].field[4].options = Some(options);
+            let closed = FeatureSet { enum_type: 2, ..Default::default() };
+            file.enum_type[0].options = Some(EnumOptions { features: Some(closed) });
+        })
+        .unwrap();
+        let message = schema.message(schema.message_by_name("t.M").unwrap());
+        let field = |name| message.field(name).unwrap();
+        assert!(matches!(field("m").kind, Kind::Group(_)));
+        assert!(matches!(field("map").kind, Kind::Message(_)), "maps are never delimited");
+        assert!(!field("a").explicit_presence && !field("list").packed);
+        assert!(field("m").explicit_presence && field("s").explicit_presence);
+        assert!(schema.enumerations()[0].closed);
+    }
+
+    #[test]
+    fn extensions_are_named_in_brackets_and_are_no_fields() {
+        let schema = build(|_| {}).unwrap();
+        let [(message, extension)] = schema.extensions() else { panic!("not one extension") };
+        assert_eq!(schema.message(*message).name, "t.M");
+        assert_eq!((extension.json_name.as_str(), extension.name.as_str()), ("[t.ext]", "t.ext"));
+        assert!(schema.message(*message).field("[t.ext]").is_none());
+    }
 }
