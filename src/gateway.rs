@@ -43,7 +43,7 @@ use crate::{
     routing::{Found, MethodId, Route, RouteTable},
     schema::Problems,
     status::{Cause, Refusal},
-    transcoding::Transcoder,
+    transcoding::{Transcoder, WriteOptions},
     upstream::{BoxError, Upstream},
 };
 use admission::Admission;
@@ -219,6 +219,7 @@ impl Gateway {
         let call = Call {
             metadata: metadata::from_caller(protocol, &head.headers)?,
             deadline: Deadline::after(timeout),
+            write: WriteOptions::default(),
             shared: Arc::clone(&self.shared),
             protocol,
             target,
@@ -229,7 +230,7 @@ impl Gateway {
             Protocol::Rest if call.method().server_streaming => {
                 streaming::call(call, head, body).await
             }
-            Protocol::Rest => unary::call(&call, head, body).await,
+            Protocol::Rest => unary::call(call, head, body).await,
             Protocol::Grpc | Protocol::GrpcWeb(_) => passthrough::call(call, head, body).await,
         }
     }

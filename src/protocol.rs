@@ -24,10 +24,12 @@ pub mod accept;
 pub mod envelope;
 pub mod grpc;
 pub mod grpc_web;
+pub mod json_dialect;
 pub mod metadata;
 pub mod refusal;
 pub mod rest;
 pub mod sse;
+pub mod stream_encoding;
 pub mod timeout;
 
 pub use grpc_web::GrpcWebForm;

@@ -11,7 +11,7 @@ use crate::{
     routing::Route,
     schema::Method,
     status::{Cause, Refusal},
-    transcoding::{Transcoder, WireError},
+    transcoding::{Transcoder, WireError, WriteOptions},
     upstream::RequestBody,
 };
 
@@ -23,6 +23,8 @@ pub(super) struct Call {
     pub(super) deadline: Deadline,
     /// What goes on to the upstream.
     pub(super) metadata: HeaderMap,
+    /// The JSON that a REST caller asked for.
+    pub(super) write: WriteOptions,
 }
 
 impl Call {
@@ -59,11 +61,11 @@ impl Call {
     /// Appends a response message as the JSON its route asks for.
     pub(super) fn message_to_json(&self, wire: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
         let output = self.method().output;
-        let options = Default::default();
+        let options = &self.write;
         let transcoder = self.transcoder();
         match self.route().and_then(|route| route.response_field.as_ref()) {
-            Some(field) => transcoder.field_to_json(output, field, wire, &options, out),
-            None => transcoder.wire_to_json(output, wire, &options, out),
+            Some(field) => transcoder.field_to_json(output, field, wire, options, out),
+            None => transcoder.wire_to_json(output, wire, options, out),
         }
         .map_err(|error: WireError| {
             tracing::warn!(method = self.method().full_name(), %error, "unreadable response");

@@ -8,7 +8,7 @@ use http::{HeaderMap, request};
 
 use super::{call::Call, collect::collect};
 use crate::{
-    protocol::{accept, envelope, rest},
+    protocol::{accept, envelope, json_dialect, rest},
     routing::{Route, percent_encoding},
     schema::{BodyRule, FieldPath},
     status::{Cause, FieldViolation, Refusal},
@@ -21,6 +21,25 @@ pub(super) fn check_accept(headers: &HeaderMap, media: &str) -> Result<(), Refus
         return Ok(());
     }
     Err(Refusal::new(Cause::NotAcceptable, format!("this method answers {media}")))
+}
+
+/// Whether the query asks for indented JSON.
+pub(super) fn pretty_print(head: &request::Parts) -> Result<bool, Refusal> {
+    let query = head.uri.query().unwrap_or_default();
+    if !query.contains("prettyPrint") {
+        return Ok(false);
+    }
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    match pairs.find(|(name, _)| is_pretty_print(name)) {
+        Some((_, value)) => json_dialect::pretty_print(value)
+            .map_err(|violation| Refusal::bad_request(vec![violation])),
+        None => Ok(false),
+    }
+}
+
+fn is_pretty_print(name: &str) -> bool {
+    name.contains("prettyPrint")
+        && percent_encoding::decode_query(name).is_ok_and(|name| name == json_dialect::PRETTY_PRINT)
 }
 
 /// Reads the request into the envelope of its one message.
@@ -106,6 +125,9 @@ fn query_parameters<'r>(
     let limit = call.shared.limits.query_parameter_limit;
     let mut parameters = Vec::new();
     for (name, value) in rest::query_pairs(head.uri.query().unwrap_or_default(), limit)? {
+        if is_pretty_print(name) {
+            continue;
+        }
         match (percent_encoding::decode_query(name), percent_encoding::decode_query(value)) {
             (Ok(name), Ok(value)) => parameters.push(QueryParameter { name, value }),
             (Err(error), _) | (_, Err(error)) => {

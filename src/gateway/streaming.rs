@@ -1,8 +1,8 @@
-//! REST, a stream of responses: server-sent events.
+//! REST, a stream of responses: server-sent events, lines or an array.
 //!
 //! The answer is committed at the earliest of: the upstream's head and nothing ready behind it;
 //! its first message; a short wait with nothing heard. A call that fails before that has its
-//! real HTTP status; one that fails later ends with an error event.
+//! real HTTP status; one that fails later ends as its encoding tells a failure.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -25,28 +25,35 @@ use super::{
     rest,
 };
 use crate::{
-    protocol::{envelope::EnvelopeReader, refusal, sse},
+    protocol::{envelope::EnvelopeReader, json_dialect, refusal, stream_encoding::StreamEncoding},
     status::{Cause, Refusal},
     transcoding,
     upstream::{BoxError, RequestBody},
 };
 
 pub(super) async fn call(
-    call: Call,
+    mut call: Call,
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
+    let Some(encoding) = StreamEncoding::of(&head.headers) else {
+        let text = format!("this method answers {}", StreamEncoding::OFFERED);
+        return Err(Refusal::new(Cause::NotAcceptable, text));
+    };
+    call.write = json_dialect::write_options(&head.headers, encoding.media_type())?;
+    // A message is one line in two of the encodings.
+    call.write.pretty = false;
     let message = call.deadline.within(read_request(&call, &head, body)).await?;
     let guard = StreamGuard::new(&call)?;
     let reply = call.start(RequestBody::Full(Some(message)));
-    let mut events = EventStream::new(call, reply, guard);
-    events.commit().await?;
+    let mut messages = MessageStream::new(call, reply, guard, encoding);
+    messages.commit().await?;
 
-    let metadata = events.reply.metadata().cloned().unwrap_or_default();
-    let mut response = Response::new(ReplyBody::stream(events));
+    let metadata = messages.reply.metadata().cloned().unwrap_or_default();
+    let mut response = Response::new(ReplyBody::stream(messages));
     let headers = response.headers_mut();
     headers.extend(metadata);
-    headers.insert(header::CONTENT_TYPE, sse::CONTENT_TYPE);
+    headers.insert(header::CONTENT_TYPE, encoding.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
@@ -58,14 +65,14 @@ async fn read_request(call: &Call, head: &request::Parts, body: Body) -> Result<
         let message = "a stream of requests cannot be sent over REST yet: use gRPC or gRPC-Web";
         return Err(Refusal::new(Cause::NotServed, message));
     };
-    rest::check_accept(&head.headers, sse::MEDIA_TYPE)?;
     rest::read_message(call, route, head, body).await
 }
 
-/// The events of a call. One chunk from the upstream becomes one chunk to the caller; a caller
+/// The messages of a call. One chunk from the upstream becomes one chunk to the caller; a caller
 /// that does not read stops the upstream.
-struct EventStream {
+struct MessageStream {
     call: Call,
+    encoding: StreamEncoding,
     reply: UpstreamReply,
     reader: EnvelopeReader,
     guard: StreamGuard,
@@ -73,19 +80,25 @@ struct EventStream {
     heartbeat_every: Duration,
     /// Written, but not yet handed on.
     out: Vec<u8>,
+    is_first: bool,
     is_ended: bool,
+    /// Why the body has to break, once what was written is handed on.
+    broken: Option<Refusal>,
 }
 
-impl EventStream {
-    fn new(call: Call, reply: UpstreamReply, guard: StreamGuard) -> Self {
+impl MessageStream {
+    fn new(call: Call, reply: UpstreamReply, guard: StreamGuard, encoding: StreamEncoding) -> Self {
         let heartbeat_every = Duration::from_millis(call.shared.deadlines.sse_heartbeat_ms.max(1));
         Self {
             reader: EnvelopeReader::new(call.shared.limits.message_limit_bytes),
             guard,
             heartbeat: Box::pin(tokio::time::sleep(heartbeat_every)),
             heartbeat_every,
-            out: sse::PREAMBLE.to_vec(),
+            out: encoding.preamble().to_vec(),
+            is_first: true,
             is_ended: false,
+            broken: None,
+            encoding,
             reply,
             call,
         }
@@ -127,18 +140,23 @@ impl EventStream {
         while let Some(envelope) = self.reader.next_envelope().map_err(reply::too_large)? {
             let message = reply::plain(envelope)?;
             let start = self.out.len();
-            sse::begin_event(self.event_id(&message).as_deref(), &mut self.out);
+            let id = self.event_id(&message);
+            self.encoding.begin_message(self.is_first, id.as_deref(), &mut self.out);
             if let Err(refusal) = self.call.message_to_json(&message, &mut self.out) {
                 self.out.truncate(start);
                 return Err(refusal);
             }
-            sse::end_event(&mut self.out);
+            self.encoding.end_message(&mut self.out);
+            self.is_first = false;
             any = true;
         }
         Ok(any)
     }
 
     fn event_id(&self, message: &[u8]) -> Option<String> {
+        if self.encoding != StreamEncoding::Events {
+            return None;
+        }
         let method = self.call.method();
         let field = method.sse.as_ref()?.event_id_field?;
         transcoding::field_text(self.call.transcoder().schema(), method.output, field, message)
@@ -154,7 +172,7 @@ impl EventStream {
     }
 
     fn put_end(&mut self) {
-        self.out.extend_from_slice(sse::END);
+        self.out.extend_from_slice(self.encoding.end());
         self.is_ended = true;
     }
 
@@ -162,7 +180,9 @@ impl EventStream {
         let mut status = Vec::with_capacity(128);
         let transcoder = Some(self.call.transcoder());
         refusal::put_status_json(&refusal.status, transcoder, &mut status);
-        sse::put_error(refusal.status.code, &status, &mut self.out);
+        if !self.encoding.put_error(refusal.status.code, &status, &mut self.out) {
+            self.broken = Some(refusal.clone());
+        }
         self.is_ended = true;
     }
 
@@ -173,7 +193,7 @@ impl EventStream {
     }
 }
 
-impl http_body::Body for EventStream {
+impl http_body::Body for MessageStream {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -185,6 +205,10 @@ impl http_body::Body for EventStream {
         loop {
             if !this.out.is_empty() {
                 return this.flush();
+            }
+            if let Some(refusal) = this.broken.take() {
+                let text = format!("the stream failed: {}", refusal.status.message);
+                return Poll::Ready(Some(Err(text.into())));
             }
             if this.is_ended {
                 return Poll::Ready(None);
@@ -205,11 +229,13 @@ impl http_body::Body for EventStream {
                     Err(refusal) => this.put_error(&refusal),
                 },
                 Poll::Pending => {
-                    if this.heartbeat.as_mut().poll(cx).is_ready() {
-                        this.out.extend_from_slice(sse::KEEP_ALIVE);
-                    } else {
+                    let Some(keep_alive) = this.encoding.keep_alive() else {
+                        return Poll::Pending;
+                    };
+                    if this.heartbeat.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
+                    this.out.extend_from_slice(keep_alive);
                 }
             }
         }

@@ -5,16 +5,20 @@ use http::{HeaderValue, Response, header, request};
 
 use super::{ReplyBody, call::Call, rest};
 use crate::{
-    protocol::rest::JSON,
+    protocol::{json_dialect, rest::JSON},
     status::{Cause, Refusal},
     upstream::RequestBody,
 };
 
 pub(super) async fn call(
-    call: &Call,
+    mut call: Call,
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
+    rest::check_accept(&head.headers, "application/json")?;
+    call.write = json_dialect::write_options(&head.headers, "application/json")?;
+    call.write.pretty |= rest::pretty_print(&head)?;
+    let call = &call;
     call.deadline.within(answer(call, head, body)).await
 }
 
@@ -27,7 +31,6 @@ async fn answer(
         let message = "a stream of requests cannot be sent over REST yet: use gRPC or gRPC-Web";
         return Err(Refusal::new(Cause::NotServed, message));
     };
-    rest::check_accept(&head.headers, "application/json")?;
     let message = rest::read_message(call, route, &head, body).await?;
 
     let mut reply = call.start(RequestBody::Full(Some(message)));

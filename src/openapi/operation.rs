@@ -8,6 +8,7 @@ use utoipa::openapi::{
         ParameterStyle,
     },
     request_body::RequestBodyBuilder,
+    schema::ArrayBuilder,
 };
 
 use super::{
@@ -194,6 +195,8 @@ fn success(
             .content("application/json", content)
             .build();
     }
+    let array = ArrayBuilder::new().items(message.clone()).build();
+    let array = ContentBuilder::new().schema(Some(array)).build();
     let content = match schemas.version {
         // It cannot say what the data of an event is.
         Version::V31 => {
@@ -206,9 +209,12 @@ fn success(
     ResponseBuilder::new()
         .description(
             "Server-sent events: each message is the data of an unnamed event; `end` comes last, \
-             or `error` with a google.rpc.Status.",
+             or `error` with a google.rpc.Status. Or one message a line; a failure is a last line \
+             with an `error`. Or an array, which a failure leaves open.",
         )
-        .content("text/event-stream", content)
+        .content("text/event-stream", content.clone())
+        .content("application/x-ndjson", content)
+        .content("application/json", array)
         .build()
 }
 

@@ -14,12 +14,29 @@ pub fn quality(headers: &HeaderMap, media: &str) -> u16 {
     if !headers.contains_key(header::ACCEPT) {
         return 1_000;
     }
-    let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let best = ranges
-        .flat_map(|value| value.split(','))
-        .filter_map(|range| Some((specificity(range, media)?, q(range))))
-        .max_by_key(|(specificity, _)| *specificity);
-    best.map_or(0, |(_, quality)| quality)
+    range_of(headers, media).map_or(0, q)
+}
+
+/// The parameters of the media range that covers `media` most specifically, `q` excepted: names
+/// as they are written, values without quotes.
+pub fn parameters<'h>(
+    headers: &'h HeaderMap,
+    media: &str,
+) -> impl Iterator<Item = (&'h str, &'h str)> {
+    let range = range_of(headers, media).unwrap_or_default();
+    range.split(';').skip(1).filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+        (!name.eq_ignore_ascii_case("q")).then_some((name, value))
+    })
+}
+
+/// The most specific media range that covers `media`.
+fn range_of<'h>(headers: &'h HeaderMap, media: &str) -> Option<&'h str> {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = values.flat_map(|value| value.split(','));
+    let covering = ranges.filter_map(|range| Some((specificity(range, media)?, range)));
+    covering.max_by_key(|(specificity, _)| *specificity).map(|(_, range)| range)
 }
 
 fn specificity(range: &str, media: &str) -> Option<u8> {

@@ -27,6 +27,9 @@ struct Case {
     /// The whole body.
     #[serde(default)]
     json: Option<Value>,
+    /// The whole body, to the byte.
+    #[serde(default)]
+    text: Option<String>,
     /// The code of a Status body.
     #[serde(default)]
     code: Option<i64>,
@@ -76,6 +79,9 @@ async fn run_through(gateway: &Gateway, file: &str) {
         {
             wrong.push("another body".to_owned());
         }
+        if case.text.as_deref().is_some_and(|text| answer.text() != text) {
+            wrong.push("another text".to_owned());
+        }
         if case.code.is_some_and(|code| answer.json()["code"] != code) {
             wrong.push("another code".to_owned());
         }
@@ -118,6 +124,11 @@ async fn binding() {
 #[tokio::test]
 async fn bodies() {
     run("bodies.yaml").await;
+}
+
+#[tokio::test]
+async fn dialect() {
+    run("dialect.yaml").await;
 }
 
 #[tokio::test]

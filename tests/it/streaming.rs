@@ -54,6 +54,68 @@ async fn a_failure_after_messages_is_an_error_event() {
     }
 }
 
+async fn count_as(accept: &str, target: &str) -> crate::support::Answer {
+    let gateway = inventory_gateway(Inventory::default()).build().unwrap();
+    let request = request(target).header("accept", accept).body(Body::empty()).unwrap();
+    send(&gateway, request).await
+}
+
+#[tokio::test]
+async fn lines_and_arrays_are_the_same_messages() {
+    for accept in ["application/x-ndjson", "application/jsonl"] {
+        let answer = count_as(accept, "GET /v1/count/2").await;
+        assert_eq!(answer.header("content-type"), accept);
+        assert_eq!(answer.text(), "{\"number\":1}\n{\"number\":2}\n");
+        assert_eq!(count_as(accept, "GET /v1/count/0").await.text(), "");
+    }
+    let answer = count_as("application/json", "GET /v1/count/2").await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.text(), r#"[{"number":1},{"number":2}]"#);
+    assert_eq!(count_as("application/json", "GET /v1/count/0").await.text(), "[]");
+    let refused = count_as("text/html", "GET /v1/count/2").await;
+    assert_eq!(refused.status, 406);
+    assert!(refused.text().contains("application/x-ndjson"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_failure_after_lines_is_a_last_line() {
+    let answer = count_as("application/x-ndjson", "GET /v1/count/1?code=7").await;
+    assert_eq!(
+        answer.text(),
+        "{\"number\":1}\n{\"error\":{\"code\":7,\"message\":\"as told\",\"details\":[]}}\n"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_after_elements_leaves_the_array_open_and_breaks_the_body() {
+    let gateway = inventory_gateway(Inventory::default()).build().unwrap();
+    let request = request("GET /v1/count/1?code=7").header("accept", "application/json");
+    let mut body = open(&gateway, request.body(Body::empty()).unwrap()).await.into_body();
+    let mut text = String::new();
+    let error = loop {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                text.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap())
+            }
+            Some(Err(error)) => break error.to_string(),
+            None => panic!("an end like any other: {text}"),
+        }
+    };
+    assert_eq!(text, r#"[{"number":1}"#);
+    assert!(error.contains("as told"), "{error}");
+}
+
+#[tokio::test]
+async fn a_failure_before_any_message_has_its_status_in_every_encoding() {
+    for accept in ["text/event-stream", "application/x-ndjson", "application/json"] {
+        let answer = count_as(accept, "GET /v1/count/0?code=7").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (403, "application/json")
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_empty_stream_is_an_end() {
     let gateway = inventory_gateway(Inventory::default()).build().unwrap();
