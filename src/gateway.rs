@@ -31,6 +31,7 @@ mod guard;
 mod passthrough;
 mod reply;
 mod rest;
+mod rest_stream;
 mod streaming;
 mod unary;
 

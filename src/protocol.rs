@@ -25,6 +25,7 @@ pub mod envelope;
 pub mod grpc;
 pub mod grpc_web;
 pub mod json_dialect;
+pub mod json_stream;
 pub mod metadata;
 pub mod refusal;
 pub mod rest;

@@ -1,6 +1,9 @@
 //! Reading a request body whole, up to a limit and not at any pace.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -12,6 +15,9 @@ use crate::{
     protocol::grpc_web::NotBase64,
     status::{Cause, Refusal},
 };
+
+/// What is wrong with a stream of requests, once that is found.
+pub(super) type Refused = Arc<OnceLock<Refusal>>;
 
 /// Reads `body`. A body in one piece is not copied. One that announces more than
 /// `limit_bytes` is refused before any of it is read; one that is longer on its way than a call

@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,7 +18,7 @@ use http_body::Frame;
 use super::{
     ReplyBody,
     call::Call,
-    collect::{broken_off, collect},
+    collect::{Refused, broken_off, collect},
     grpc_web,
     guard::{Sent, StreamGuard},
     reply::{self, CallEnd, ReplyEvent, UpstreamReply},
@@ -90,9 +90,6 @@ async fn pass(
     // What was wrong with the request's stream is why the upstream failed.
     answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
 }
-
-/// What is wrong with a stream of requests, once that is found.
-type Refused = Arc<OnceLock<Refusal>>;
 
 /// Reads the one message of a request that is no stream.
 async fn one_message(call: &Call, body: Body, is_compressed: bool) -> Result<Bytes, Refusal> {

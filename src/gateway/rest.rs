@@ -23,6 +23,11 @@ pub(super) fn check_accept(headers: &HeaderMap, media: &str) -> Result<(), Refus
     Err(Refusal::new(Cause::NotAcceptable, format!("this method answers {media}")))
 }
 
+/// A REST call without a route cannot be: the table found one.
+pub(super) fn no_route() -> Refusal {
+    Refusal::new(Cause::UnknownPath, "no route")
+}
+
 /// Whether the query asks for indented JSON.
 pub(super) fn pretty_print(head: &request::Parts) -> Result<bool, Refusal> {
     let query = head.uri.query().unwrap_or_default();
@@ -52,18 +57,30 @@ pub(super) async fn read_message(
     let limits = &call.shared.limits;
     rest::check_encoding(&head.headers)?;
     let json = collect(body, limits.body_limit_bytes, &call.shared.deadlines).await?;
+    if !json.is_empty() {
+        rest::check_json(&head.headers)?;
+    }
+    bind_message(call, route, head, &json, None)
+}
+
+/// Binds path, query and one JSON text into an envelope; of a stream, the message's place in it.
+pub(super) fn bind_message(
+    call: &Call,
+    route: &Route,
+    head: &request::Parts,
+    json: &[u8],
+    place: Option<usize>,
+) -> Result<Bytes, Refusal> {
+    let limits = &call.shared.limits;
     let body = match (&route.binding.body, &route.body_field) {
         (BodyRule::None, _) if json.is_empty() => RequestBody::None,
         (BodyRule::None, _) => {
             let message = "this method takes no body: its fields go into the path and the query";
             return Err(Refusal::new(Cause::Malformed, message));
         }
-        (BodyRule::Field(_), Some(field)) => RequestBody::Field(field, &json),
-        _ => RequestBody::Message(&json),
+        (BodyRule::Field(_), Some(field)) => RequestBody::Field(field, json),
+        _ => RequestBody::Message(json),
     };
-    if !json.is_empty() {
-        rest::check_json(&head.headers)?;
-    }
 
     let mut violations = Vec::new();
     let path = path_fields(route, head.uri.path(), &mut violations);
@@ -79,6 +96,9 @@ pub(super) async fn read_message(
         violations.extend(found);
     }
     if !violations.is_empty() {
+        if let Some(place) = place {
+            violations.iter_mut().for_each(|violation| put_place(place, violation));
+        }
         return Err(Refusal::bad_request(violations));
     }
     let length = message.len() - envelope::HEADER_BYTES;
@@ -89,6 +109,12 @@ pub(super) async fn read_message(
     }
     envelope::finish(0, message)
         .ok_or_else(|| Refusal::new(Cause::RequestTooLarge, "the message is over 4 GiB"))
+}
+
+/// Says which message of a stream is meant: `[2].email`.
+fn put_place(place: usize, violation: &mut FieldViolation) {
+    let separator = if violation.field.is_empty() { "" } else { "." };
+    violation.field = format!("[{place}]{separator}{}", violation.field);
 }
 
 fn path_fields<'r>(

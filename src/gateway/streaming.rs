@@ -7,6 +7,7 @@
 use std::{
     future::{Future as _, poll_fn},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -20,9 +21,10 @@ use tokio::time::{Instant, Sleep};
 use super::{
     ReplyBody,
     call::Call,
+    collect::Refused,
     guard::StreamGuard,
     reply::{self, CallEnd, ReplyEvent, UpstreamReply},
-    rest,
+    rest, rest_stream,
 };
 use crate::{
     protocol::{envelope::EnvelopeReader, json_dialect, refusal, stream_encoding::StreamEncoding},
@@ -43,10 +45,20 @@ pub(super) async fn call(
     call.write = json_dialect::write_options(&head.headers, encoding.media_type())?;
     // A message is one line in two of the encodings.
     call.write.pretty = false;
-    let message = call.deadline.within(read_request(&call, &head, body)).await?;
-    let guard = StreamGuard::new(&call)?;
-    let reply = call.start(RequestBody::Full(Some(message)));
-    let mut messages = MessageStream::new(call, reply, guard, encoding);
+    let call = Arc::new(call);
+    let refused = Refused::default();
+    let (guard, body) = if call.method().client_streaming {
+        let guard = StreamGuard::new(&call)?;
+        let body = rest_stream::body(&call, head, body, &refused, guard.sent())?;
+        (guard, body)
+    } else {
+        let route = call.route().ok_or_else(rest::no_route)?;
+        let message = rest::read_message(&call, route, &head, body);
+        let message = call.deadline.within(message).await?;
+        (StreamGuard::new(&call)?, RequestBody::Full(Some(message)))
+    };
+    let reply = call.start(body);
+    let mut messages = MessageStream::new(call, reply, guard, refused, encoding);
     messages.commit().await?;
 
     let metadata = messages.reply.metadata().cloned().unwrap_or_default();
@@ -60,18 +72,12 @@ pub(super) async fn call(
     Ok(response)
 }
 
-async fn read_request(call: &Call, head: &request::Parts, body: Body) -> Result<Bytes, Refusal> {
-    let Some(route) = call.route().filter(|_| !call.method().client_streaming) else {
-        let message = "a stream of requests cannot be sent over REST yet: use gRPC or gRPC-Web";
-        return Err(Refusal::new(Cause::NotServed, message));
-    };
-    rest::read_message(call, route, head, body).await
-}
-
 /// The messages of a call. One chunk from the upstream becomes one chunk to the caller; a caller
 /// that does not read stops the upstream.
 struct MessageStream {
-    call: Call,
+    call: Arc<Call>,
+    /// What is wrong with the stream of requests, if the call has one.
+    refused: Refused,
     encoding: StreamEncoding,
     reply: UpstreamReply,
     reader: EnvelopeReader,
@@ -87,7 +93,13 @@ struct MessageStream {
 }
 
 impl MessageStream {
-    fn new(call: Call, reply: UpstreamReply, guard: StreamGuard, encoding: StreamEncoding) -> Self {
+    fn new(
+        call: Arc<Call>,
+        reply: UpstreamReply,
+        guard: StreamGuard,
+        refused: Refused,
+        encoding: StreamEncoding,
+    ) -> Self {
         let heartbeat_every = Duration::from_millis(call.shared.deadlines.sse_heartbeat_ms.max(1));
         Self {
             reader: EnvelopeReader::new(call.shared.limits.message_limit_bytes),
@@ -98,6 +110,7 @@ impl MessageStream {
             is_first: true,
             is_ended: false,
             broken: None,
+            refused,
             encoding,
             reply,
             call,
@@ -164,7 +177,8 @@ impl MessageStream {
 
     /// An OK that comes inside a message is none.
     fn complete(&self, end: CallEnd) -> Result<(), Refusal> {
-        end?;
+        // What was wrong with the request's stream is why the upstream failed.
+        end.map_err(|refusal| self.refused.get().cloned().unwrap_or(refusal))?;
         if self.reader.is_empty() {
             return Ok(());
         }

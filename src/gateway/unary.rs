@@ -1,12 +1,14 @@
-//! REST, one message each way.
+//! REST, one answer: to one message, or to a stream of them.
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderValue, Response, header, request};
 
-use super::{ReplyBody, call::Call, rest};
+use super::{ReplyBody, call::Call, collect::Refused, guard::StreamGuard, rest, rest_stream};
 use crate::{
     protocol::{json_dialect, rest::JSON},
-    status::{Cause, Refusal},
+    status::Refusal,
     upstream::RequestBody,
 };
 
@@ -18,22 +20,33 @@ pub(super) async fn call(
     rest::check_accept(&head.headers, "application/json")?;
     call.write = json_dialect::write_options(&head.headers, "application/json")?;
     call.write.pretty |= rest::pretty_print(&head)?;
-    let call = &call;
-    call.deadline.within(answer(call, head, body)).await
+    if call.method().client_streaming {
+        return stream_in(Arc::new(call), head, body).await;
+    }
+    let answer = async {
+        let route = call.route().ok_or_else(rest::no_route)?;
+        let message = rest::read_message(&call, route, &head, body).await?;
+        answer(&call, RequestBody::Full(Some(message))).await
+    };
+    call.deadline.within(answer).await
 }
 
-async fn answer(
-    call: &Call,
+/// A stream of requests, one answer.
+async fn stream_in(
+    call: Arc<Call>,
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let Some(route) = call.route().filter(|_| !call.method().client_streaming) else {
-        let message = "a stream of requests cannot be sent over REST yet: use gRPC or gRPC-Web";
-        return Err(Refusal::new(Cause::NotServed, message));
-    };
-    let message = rest::read_message(call, route, &head, body).await?;
+    let guard = StreamGuard::new(&call)?;
+    let refused = Refused::default();
+    let body = rest_stream::body(&call, head, body, &refused, guard.sent())?;
+    let answer = guard.within(answer(&call, body)).await;
+    // What was wrong with the request's stream is why the upstream failed.
+    answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
+}
 
-    let mut reply = call.start(RequestBody::Full(Some(message)));
+async fn answer(call: &Call, body: RequestBody) -> Result<Response<ReplyBody>, Refusal> {
+    let mut reply = call.start(body);
     let limit = call.shared.limits.message_limit_bytes;
     let (message, trailers) = reply.one_message(limit).await?;
 

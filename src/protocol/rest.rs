@@ -33,6 +33,16 @@ pub fn check_json(headers: &HeaderMap) -> Result<(), Refusal> {
         .with_header(header::HeaderName::from_static("accept-post"), JSON))
 }
 
+/// As [`check_json`], of a body of several values: lines are JSON too.
+pub fn check_json_stream(headers: &HeaderMap) -> Result<(), Refusal> {
+    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let essence = media_type(content_type);
+    let is_lines = ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+        .iter()
+        .any(|lines| essence.eq_ignore_ascii_case(lines.as_bytes()));
+    if is_lines { Ok(()) } else { check_json(headers) }
+}
+
 /// Refuses a body in a content coding.
 pub fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get(header::CONTENT_ENCODING) {

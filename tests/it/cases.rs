@@ -132,6 +132,11 @@ async fn dialect() {
 }
 
 #[tokio::test]
+async fn streams_in() {
+    run("streams_in.yaml").await;
+}
+
+#[tokio::test]
 async fn endings() {
     run("endings.yaml").await;
 }

@@ -1,0 +1,117 @@
+//! REST, a stream of requests: the JSON values of a body become framed messages as they arrive.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::request;
+use http_body::Frame;
+
+use super::{
+    call::Call,
+    collect::{Refused, broken_off},
+    guard::Sent,
+    rest,
+};
+use crate::{
+    protocol::{
+        json_stream::{JsonSplitter, SplitError},
+        rest::check_encoding,
+    },
+    status::{Cause, Refusal},
+    upstream::{BoxError, RequestBody},
+};
+
+/// The body of a call whose method takes a stream. What is found wrong with it is left in
+/// `refused`, for the caller; the upstream only sees it break off.
+pub(super) fn body(
+    call: &Arc<Call>,
+    head: request::Parts,
+    body: Body,
+    refused: &Refused,
+    sent: Sent,
+) -> Result<RequestBody, Refusal> {
+    check_encoding(&head.headers)?;
+    crate::protocol::rest::check_json_stream(&head.headers)?;
+    Ok(RequestBody::Stream(Box::pin(JsonMessages {
+        splitter: JsonSplitter::new(call.shared.limits.body_limit_bytes),
+        call: Arc::clone(call),
+        head,
+        body,
+        refused: Arc::clone(refused),
+        sent,
+        number: 0,
+        is_ended: false,
+    })))
+}
+
+struct JsonMessages {
+    call: Arc<Call>,
+    head: request::Parts,
+    body: Body,
+    splitter: JsonSplitter,
+    refused: Refused,
+    sent: Sent,
+    /// How many messages there were.
+    number: usize,
+    is_ended: bool,
+}
+
+impl JsonMessages {
+    /// The next message that has arrived, framed.
+    fn next_message(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let value = match self.is_ended {
+            false => self.splitter.next_value(),
+            true => self.splitter.finish(),
+        };
+        let Some(value) = value.map_err(refusal_of)? else { return Ok(None) };
+        let Some(route) = self.call.route() else { return Ok(None) };
+        let message = rest::bind_message(&self.call, route, &self.head, value, Some(self.number))?;
+        self.number += 1;
+        self.sent.note();
+        Ok(Some(message))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let error = refusal.status.message.clone();
+        let _ = self.refused.set(refusal);
+        Poll::Ready(Some(Err(error.into())))
+    }
+}
+
+impl http_body::Body for JsonMessages {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        loop {
+            match this.next_message() {
+                Ok(Some(message)) => return Poll::Ready(Some(Ok(Frame::data(message)))),
+                Ok(None) if this.is_ended => return Poll::Ready(None),
+                Ok(None) => {}
+                Err(refusal) => return this.refuse(refusal),
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => this.splitter.push(&frame.into_data().unwrap_or_default()),
+                Some(Err(error)) => return this.refuse(broken_off(&error)),
+                None => this.is_ended = true,
+            }
+        }
+    }
+}
+
+fn refusal_of(error: SplitError) -> Refusal {
+    let cause = match error {
+        SplitError::TooLarge { .. } => Cause::RequestTooLarge,
+        SplitError::Malformed(_) => Cause::Malformed,
+    };
+    Refusal::new(cause, error.to_string())
+}
