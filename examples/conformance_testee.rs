@@ -14,7 +14,7 @@ use std::{
 use prost::Message as _;
 use transom::{
     schema::Schema,
-    transcoding::{ReadOptions, Transcoder, WriteOptions},
+    transcoding::{ReadOptions, Transcoder, WireFault, WriteOptions},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -78,11 +78,10 @@ fn answer(transcoder: &Transcoder, request: &Request) -> Outcome {
     let mut json = Vec::new();
     match transcoder.wire_to_json(message, wire, &WriteOptions::default(), &mut json) {
         Ok(()) => Outcome::Json(json),
-        // Protobuf is read and JSON written in one step. Bytes that no type has could not be
-        // read; others have no JSON, as a timestamp in the year 10000.
-        Err(error) => match <()>::decode(&**wire) {
-            Err(_) => Outcome::ParseError(error.to_string()),
-            Ok(()) => Outcome::SerializeError(error.to_string()),
+        // Protobuf is read and JSON written in one step.
+        Err(error) => match error.kind {
+            WireFault::Malformed => Outcome::ParseError(error.to_string()),
+            _ => Outcome::SerializeError(error.to_string()),
         },
     }
 }

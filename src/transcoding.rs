@@ -60,7 +60,7 @@ pub use json_error::JsonError;
 pub use json_to_wire::{JSON_DEPTH_LIMIT, ReadOptions};
 pub use query::{FIELD_PATH_DEPTH_LIMIT, QueryParameter};
 pub use request::{RequestBody, RestRequest};
-pub use wire_to_json::{WireError, WriteOptions};
+pub use wire_to_json::{WireError, WireFault, WriteOptions};
 
 /// How deep messages, and JSON's objects and arrays, may nest.
 const DEPTH_LIMIT: usize = 100;

@@ -1,12 +1,16 @@
 //! JSON for people: the compact text, indented.
 
 /// Indents what is in `out` from `start` on, valid JSON without blanks, by two spaces a level.
-pub(super) fn indent(out: &mut Vec<u8>, start: usize) {
+/// False where `out` would become longer than `limit`.
+pub(super) fn indent(out: &mut Vec<u8>, start: usize, limit: usize) -> bool {
     let compact = out.split_off(start);
     let mut depth = 0;
     let mut in_string = false;
     let mut escaped = false;
     for (at, &byte) in compact.iter().enumerate() {
+        if out.len() > limit {
+            return false;
+        }
         if in_string {
             out.push(byte);
             in_string = escaped || byte != b'"';
@@ -40,6 +44,7 @@ pub(super) fn indent(out: &mut Vec<u8>, start: usize) {
             }
         }
     }
+    out.len() <= limit
 }
 
 fn new_line(out: &mut Vec<u8>, depth: usize) {
@@ -56,7 +61,7 @@ mod tests {
         {
             let mut out = b"before".to_vec();
             out.extend_from_slice(json.as_bytes());
-            super::indent(&mut out, 6);
+            assert!(super::indent(&mut out, 6, 1_000));
             let value: serde_json::Value = serde_json::from_str(json).unwrap();
             let pretty = format!("before{}", serde_json::to_string_pretty(&value).unwrap());
             assert_eq!(String::from_utf8(out).unwrap(), pretty);

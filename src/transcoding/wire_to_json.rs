@@ -1,11 +1,10 @@
 //! Protobuf bytes → JSON bytes, in one pass, by a plan.
 //!
-//! Every serializer writes fields in the order of their numbers, each once, so a message is
-//! written to JSON as it is read (`stream`). Protobuf allows more: any order, a list in pieces, a
-//! field or a member of a oneof again, a message in parts that merge. Whoever meets that, or a
-//! value at fault, stops, and the whole message is written again with a look ahead at each message
-//! in it, gathering the occurrences of each field of those that need it (`gather`). Twice at most,
-//! however it nests.
+//! Serializers write each field once, its elements together, so a message is written to JSON as it
+//! is read (`stream`). Protobuf allows more: a list in pieces, a field or a member of a oneof again,
+//! a message in parts that merge. Whoever meets that, or a value at fault, stops, and the whole
+//! message is written again with a look ahead at each message in it, gathering the occurrences of
+//! each field of those that need it (`gather`). Twice at most, however it nests.
 
 use super::{
     Transcoder, any,
@@ -26,7 +25,7 @@ mod well_known;
 use gather::Index;
 
 /// How JSON is written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WriteOptions {
     /// Enum values as numbers instead of names.
     pub enum_numbers: bool,
@@ -38,6 +37,21 @@ pub struct WriteOptions {
     pub int64_numbers: bool,
     /// Indented by two spaces.
     pub pretty: bool,
+    /// How long the JSON may become: few bytes of protobuf can stand for many of JSON.
+    pub output_limit_bytes: usize,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self {
+            enum_numbers: false,
+            proto_names: false,
+            emit_defaults: false,
+            int64_numbers: false,
+            pretty: false,
+            output_limit_bytes: usize::MAX,
+        }
+    }
 }
 
 /// Bytes that are not a message of the expected type, or one that has no JSON.
@@ -50,6 +64,20 @@ pub struct WireError {
     pub offset: usize,
     /// What is wrong.
     pub message: String,
+    /// Of which kind it is.
+    pub kind: WireFault,
+}
+
+/// What can be wrong with a message that is to be JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WireFault {
+    /// Its bytes are not protobuf, or not of its type.
+    #[default]
+    Malformed,
+    /// It holds what JSON has no form for: a timestamp in the year 10000, an unknown `Any`.
+    NoForm,
+    /// It nests too deep, or becomes too long.
+    TooLarge,
 }
 
 impl Transcoder {
@@ -77,9 +105,9 @@ impl Transcoder {
         let leaf = plan.index_of(field.leaf(&self.schema).number);
         let Some(leaf) = leaf.map(|leaf| (leaf, &plan.fields[leaf])) else { return Ok(()) };
         self.write(wire, options, out, |writer| {
-            writer.checked = true;
             let index = Index::build(writer, plan, Parts::whole(wire))?;
-            writer.gathered_value(leaf.1, index.entries(leaf.0))
+            let written = writer.gathered_value(leaf.1, index.entries(leaf.0));
+            written.map_err(|stop| writer.within(leaf.1, stop))
         })
     }
 
@@ -120,16 +148,16 @@ impl Transcoder {
     ) -> Result<(), WireError> {
         // Places are kept as 32 bits.
         if u32::try_from(wire.len()).is_err() {
-            let message = "a message over 4 GiB".to_owned();
-            return Err(WireError { path: String::new(), offset: 0, message });
+            let (path, message) = (String::new(), "a message over 4 GiB".to_owned());
+            return Err(WireError { path, offset: 0, message, kind: WireFault::TooLarge });
         }
         let start = out.len();
-        // Names come on top of the values: twice the input is most often enough, and never more
-        // than a third too much.
+        // Names come on top of the values: twice the input is most often enough.
         out.reserve(2 * wire.len() + 64);
         let mut writer = Writer {
             plans: &self.plans,
             wire,
+            limit: start.saturating_add(options.output_limit_bytes),
             out: std::mem::take(out),
             options,
             checked: false,
@@ -142,17 +170,25 @@ impl Transcoder {
         if result.is_err() {
             // A value at fault may be one that a later one replaces: that is disorder too.
             writer.out.truncate(start);
+            writer.out.shrink_to(start + 2 * wire.len() + 64);
             (writer.checked, writer.depth, writer.any_depth) = (true, 0, 0);
-            writer.fault = None;
+            let first = writer.fault.take();
             result = write(&mut writer);
+            // Looking ahead finds what is malformed before it knows what field it is in.
+            if let (Some(first), Some(second)) = (first, &mut writer.fault)
+                && first.offset >= second.offset
+            {
+                *second = first;
+            }
         }
         *out = writer.out;
         if result.is_err() {
             out.truncate(start);
             return Err(writer.fault.unwrap_or_default().tell());
         }
-        if options.pretty {
-            pretty::indent(out, start);
+        if options.pretty && !pretty::indent(out, start, writer.limit) {
+            out.truncate(start);
+            return Err(Fault::too_long(wire.len()).tell());
         }
         Ok(())
     }
@@ -164,6 +200,8 @@ struct Writer<'a> {
     wire: &'a [u8],
     /// The caller's buffer, while this writes.
     out: Vec<u8>,
+    /// How long it may become.
+    limit: usize,
     options: &'a WriteOptions,
     /// Whether messages are looked at before they are streamed.
     checked: bool,
@@ -193,12 +231,19 @@ struct Fault {
     path: Vec<Box<str>>,
     offset: usize,
     message: String,
+    kind: WireFault,
 }
 
 impl Fault {
+    fn too_long(offset: usize) -> Self {
+        let message = "its JSON is over the limit".to_owned();
+        Self { path: Vec::new(), offset, message, kind: WireFault::TooLarge }
+    }
+
     fn tell(mut self) -> WireError {
         self.path.reverse();
-        WireError { path: self.path.join("."), offset: self.offset, message: self.message }
+        let Self { path, offset, message, kind } = self;
+        WireError { path: path.join("."), offset, message, kind }
     }
 }
 
@@ -219,14 +264,27 @@ impl Parts<'_> {
 
 impl<'a> Writer<'a> {
     #[cold]
-    fn fault(&mut self, offset: usize, message: impl Into<String>) -> Stop {
-        self.fault = Some(Box::new(Fault { path: Vec::new(), offset, message: message.into() }));
+    fn fault(&mut self, kind: WireFault, offset: usize, message: impl Into<String>) -> Stop {
+        let message = message.into();
+        self.fault = Some(Box::new(Fault { path: Vec::new(), offset, message, kind }));
         Stop::Fault
     }
 
     #[cold]
     fn malformed(&mut self, offset: usize) -> Stop {
-        self.fault(offset, "malformed protobuf, or cut off")
+        self.fault(WireFault::Malformed, offset, "malformed protobuf, or cut off")
+    }
+
+    /// Stops before another value where the JSON is too long already.
+    #[inline(always)]
+    fn check_size(&mut self, offset: usize) -> Result<(), Stop> {
+        if self.out.len() <= self.limit { Ok(()) } else { Err(self.too_long(offset)) }
+    }
+
+    #[cold]
+    fn too_long(&mut self, offset: usize) -> Stop {
+        self.fault = Some(Box::new(Fault::too_long(offset)));
+        Stop::Fault
     }
 
     /// Notes that a fault is inside `field`.

@@ -9,23 +9,60 @@ use super::{
 };
 use crate::schema::Cardinality;
 
-/// Where the occurrences of each field stand that count: 4 bytes for each, and none is shorter
-/// than 2 bytes.
+/// Where the occurrences of each field stand that count: of a singular scalar the last, of a
+/// oneof's members those since another was set.
+///
+/// 4 bytes for each, and none is shorter than 2 bytes.
 pub(super) struct Index {
-    /// By place of the field in its plan, with one more at the end: where its entries begin.
-    starts: Vec<u32>,
+    /// The fields that are there, by their place in the plan, and where their entries end; in the
+    /// order of the plan.
+    groups: Vec<(u32, u32)>,
     /// Where keys stand, field by field, in the order in which they came.
     entries: Vec<u32>,
 }
 
+/// Up to this many occurrences are sorted. More are counted field by field, which takes room and
+/// time for each field of the type, there or not.
+const FEW: usize = 64;
+
 impl Index {
-    /// Looks through a message. Of a singular scalar the last occurrence counts; of a oneof's
-    /// members those since another was set.
+    /// Looks through a message.
     pub(super) fn build(
         writer: &mut Writer<'_>,
         plan: &Plan,
         parts: Parts<'_>,
     ) -> Result<Self, Stop> {
+        let mut few = Vec::new();
+        let mut total = 0;
+        writer.each_known(plan, parts, |index, at| {
+            total += 1;
+            if total <= FEW {
+                let field = &plan.fields[index];
+                few.retain(|&(other, _): &(u32, u32)| match other == index as u32 {
+                    true => merges(field),
+                    false => {
+                        field.oneof.is_none() || plan.fields[other as usize].oneof != field.oneof
+                    }
+                });
+                few.push((index as u32, at));
+            }
+        })?;
+        if total > FEW {
+            return Self::count(writer, plan, parts);
+        }
+        few.sort_unstable();
+        let mut groups: Vec<(u32, u32)> = Vec::with_capacity(few.len());
+        for (&(field, _), end) in few.iter().zip(1..) {
+            match groups.last_mut() {
+                Some(group) if group.0 == field => group.1 = end,
+                _ => groups.push((field, end)),
+            }
+        }
+        Ok(Self { groups, entries: few.into_iter().map(|(_, at)| at).collect() })
+    }
+
+    /// Looks through a message of many fields: once to count, once to note.
+    fn count(writer: &mut Writer<'_>, plan: &Plan, parts: Parts<'_>) -> Result<Self, Stop> {
         let mut slots = vec![Slot::default(); plan.fields.len()];
         let mut chosen = vec![None; plan.oneof_count];
         writer.each_known(plan, parts, |index, at| {
@@ -34,39 +71,53 @@ impl Index {
                 && let Some(previous) = chosen[usize::from(oneof)].replace(index)
                 && previous != index
             {
-                slots[previous] = Slot { from: at, count: 0 };
+                slots[previous] = Slot { from: at, count: 0, filled: 0 };
             }
             let slot = &mut slots[index];
-            let merges =
-                field.cardinality != Cardinality::Singular || field.kind.message().is_some();
-            *slot = match merges {
+            *slot = match merges(field) {
                 true => Slot { count: slot.count + 1, ..*slot },
-                false => Slot { from: at, count: 1 },
+                false => Slot { from: at, count: 1, filled: 0 },
             };
         })?;
-        let mut starts = Vec::with_capacity(slots.len() + 1);
+        let mut groups = Vec::new();
         let mut total = 0;
-        for slot in &slots {
-            starts.push(total);
+        for (field, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| slot.count > 0) {
+            slot.filled = total;
             total += slot.count;
+            groups.push((field as u32, total));
         }
-        starts.push(total);
         let mut entries = vec![0; total as usize];
-        let mut filled = starts.clone();
         writer.each_known(plan, parts, |index, at| {
-            let slot = &slots[index];
+            let slot = &mut slots[index];
             if slot.count > 0 && at >= slot.from {
-                entries[filled[index] as usize] = at;
-                filled[index] += 1;
+                entries[slot.filled as usize] = at;
+                slot.filled += 1;
             }
         })?;
-        Ok(Self { starts, entries })
+        Ok(Self { groups, entries })
     }
 
     /// Where the keys stand of the field at this place of its plan.
     pub(super) fn entries(&self, field: usize) -> &[u32] {
-        &self.entries[self.starts[field] as usize..self.starts[field + 1] as usize]
+        let found = self.groups.binary_search_by_key(&(field as u32), |group| group.0);
+        found.map_or(&[], |group| self.group(group))
     }
+
+    /// The fields that are there, in the order of the plan, with their entries.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (usize, &[u32])> {
+        let places = self.groups.iter().enumerate();
+        places.map(|(group, &(field, _))| (field as usize, self.group(group)))
+    }
+
+    fn group(&self, group: usize) -> &[u32] {
+        let start = if group == 0 { 0 } else { self.groups[group - 1].1 };
+        &self.entries[start as usize..self.groups[group].1 as usize]
+    }
+}
+
+/// Whether occurrences add up, instead of the last one counting.
+fn merges(field: &FieldPlan) -> bool {
+    field.cardinality != Cardinality::Singular || field.kind.message().is_some()
 }
 
 #[derive(Clone, Copy, Default)]
@@ -74,6 +125,8 @@ struct Slot {
     /// Occurrences before this do not count.
     from: u32,
     count: u32,
+    /// Where the next entry goes.
+    filled: u32,
 }
 
 impl<'a> Writer<'a> {
@@ -83,13 +136,12 @@ impl<'a> Writer<'a> {
             return Err(Stop::Disorder);
         }
         let index = Index::build(self, plan, parts)?;
-        for (place, field) in plan.fields.iter().enumerate() {
-            let entries = index.entries(place);
-            if entries.is_empty() {
-                if self.options.emit_defaults {
-                    self.defaults(std::slice::from_ref(field));
-                }
-                continue;
+        let mut next = 0;
+        for (place, entries) in index.fields() {
+            let field = &plan.fields[place];
+            if self.options.emit_defaults {
+                self.defaults(&plan.fields[next..place]);
+                next = place + 1;
             }
             if field.cardinality == Cardinality::Singular {
                 let (wire, at) = (self.wire, entries[entries.len() - 1]);
@@ -108,6 +160,9 @@ impl<'a> Writer<'a> {
             if is_empty && !self.is_shown_empty(field) {
                 self.out.truncate(before_key);
             }
+        }
+        if self.options.emit_defaults {
+            self.defaults(&plan.fields[next..]);
         }
         Ok(())
     }

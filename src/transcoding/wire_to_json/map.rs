@@ -7,7 +7,7 @@ use super::{
         plan::{FieldPlan, Plan},
         wire,
     },
-    Parts, Stop, Writer,
+    Parts, Stop, WireFault, Writer,
     gather::Index,
     value::zigzag,
 };
@@ -139,16 +139,16 @@ impl<'a> Writer<'a> {
         self.plans.message(index)
     }
 
-    /// Writes one entry as `,"key":value`: nothing where the value is none of a closed enum.
+    /// Writes one entry as `,"key":value`.
     fn entry(&mut self, plan: &'a Plan, (start, end): (usize, usize)) -> Result<(), Stop> {
         let [key, value] = &plan.fields[..] else { return Ok(()) };
+        self.check_size(start)?;
         let wire = &self.wire[..end];
         // As every serializer writes it: the key, the value, and nothing else.
         let mut position = start + key.tag.len();
         if key.tag.is_at(wire, start)
             && wire::skip(wire, &mut position, 1, key.wire_type).is_some()
             && value.tag.is_at(wire, position)
-            && !value.closed_enum
         {
             position += value.tag.len();
             let mut after = position;
@@ -165,9 +165,6 @@ impl<'a> Writer<'a> {
     fn unusual_entry(&mut self, plan: &'a Plan, start: usize, end: usize) -> Result<(), Stop> {
         let [key, value] = &plan.fields[..] else { return Ok(()) };
         let parts = Parts::Whole(start, end);
-        if value.closed_enum && self.has_unknown_value(value, parts)? {
-            return Ok(());
-        }
         let index = Index::build(self, plan, parts)?;
         let wire = self.wire;
         match index.entries(0) {
@@ -219,7 +216,11 @@ impl<'a> Writer<'a> {
             MapKey::Text(text) => {
                 let end = position_of(wire, position) + text.len();
                 if !json_text::put_string(&mut self.out, self.wire, end - text.len(), end) {
-                    return Err(self.fault(position, "a map key that is not UTF-8"));
+                    return Err(self.fault(
+                        WireFault::Malformed,
+                        position,
+                        "a map key that is not UTF-8",
+                    ));
                 }
             }
             MapKey::Bool(true) => self.out.extend_from_slice(b"\"true\""),

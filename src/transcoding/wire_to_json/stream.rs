@@ -5,7 +5,7 @@ use super::{
         plan::{FieldPlan, Form, Plan},
         wire,
     },
-    DEPTH_LIMIT, Parts, Stop, Writer,
+    DEPTH_LIMIT, Parts, Stop, WireFault, Writer,
 };
 use crate::schema::{Cardinality, Kind, MessageIndex};
 
@@ -28,7 +28,7 @@ impl<'a> Writer<'a> {
         self.depth += 1;
         if self.depth > DEPTH_LIMIT {
             let text = format!("messages are nested more than {DEPTH_LIMIT} levels deep");
-            return Err(self.fault(self.offset_of(parts), text));
+            return Err(self.fault(WireFault::TooLarge, self.offset_of(parts), text));
         }
         Ok(())
     }
@@ -46,7 +46,7 @@ impl<'a> Writer<'a> {
     fn stream(&mut self, plan: &'a Plan, start: usize, end: usize) -> Result<(), Stop> {
         let wire = &self.wire[..end];
         let emit_defaults = self.options.emit_defaults;
-        let mut order = Order::default();
+        let mut order = Order { rises: emit_defaults, ..Order::default() };
         let mut position = start;
         while position < end {
             let at = position;
@@ -64,6 +64,7 @@ impl<'a> Writer<'a> {
                 self.defaults(&plan.fields[order.next..index]);
             }
             order.take(index, field)?;
+            self.check_size(at)?;
             let written = match field.cardinality {
                 Cardinality::Singular if self.is_omitted(field, wire, position) => {
                     match wire::skip(wire, &mut position, number, wire_type) {
@@ -158,7 +159,7 @@ impl<'a> Writer<'a> {
         end: usize,
     ) -> Result<bool, Stop> {
         let wire = &self.wire[..end];
-        let mut order = Order::default();
+        let mut order = Order { rises: self.options.emit_defaults, ..Order::default() };
         // The list or map whose elements may go on.
         let mut run = 0;
         let mut position = start;
@@ -271,22 +272,22 @@ impl<'a> Writer<'a> {
         position: usize,
     ) -> Result<usize, Stop> {
         if wire_type == field.wire_type {
+            self.check_size(position)?;
             self.out.push(b',');
             return self.value(field, wire, position);
         }
-        let mut position = position;
-        let Some((start, end)) = wire::delimited(wire, &mut position) else {
+        let Some((start, end)) = wire::delimited(wire, &mut { position }) else {
             return Err(self.malformed(position));
         };
         let packed = &wire[..end];
         let mut next = start;
         while next < end {
             if field.closed_enum && !self.is_known_value(field, packed, next) {
-                if wire::varint(packed, &mut next).is_none() {
-                    return Err(self.malformed(next));
-                }
+                // It was read: it is there.
+                let _ = wire::varint(packed, &mut next);
                 continue;
             }
+            self.check_size(next)?;
             self.out.push(b',');
             next = self.value(field, packed, next)?;
         }
@@ -316,21 +317,30 @@ pub(super) struct Occurrence {
     pub(super) position: usize,
 }
 
-/// What was read of a message so far, if it was in order.
+/// What was read of a message so far, if each field was there once.
 #[derive(Default)]
 struct Order {
-    /// The place of the lowest field that may still come.
+    /// Whether fields have to come in the order of their numbers: where those that are not there
+    /// are written too, each in its place.
+    rises: bool,
+    /// The place behind the highest field so far.
     next: usize,
+    /// Which of the first 64 fields were there. Those behind come in order in any case.
+    seen: u64,
     oneofs: u64,
 }
 
 impl Order {
     #[inline(always)]
     fn take(&mut self, index: usize, field: &FieldPlan) -> Result<(), Stop> {
-        if index < self.next {
+        if index >= self.next {
+            self.next = index + 1;
+        } else if self.rises || index >= 64 || self.seen & 1 << index != 0 {
             return Err(Stop::Disorder);
         }
-        self.next = index + 1;
+        if index < 64 {
+            self.seen |= 1 << index;
+        }
         if let Some(oneof) = field.oneof {
             // More than 64 share their bits: then some messages are gathered without need.
             let bit = 1 << (oneof % 64);

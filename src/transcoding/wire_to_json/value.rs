@@ -2,7 +2,7 @@
 
 use super::{
     super::{json_text, plan::FieldPlan, wire},
-    Parts, Stop, Writer,
+    Parts, Stop, WireFault, Writer,
 };
 use crate::schema::{Cardinality, EnumIndex, Kind};
 
@@ -22,7 +22,11 @@ impl<'a> Writer<'a> {
                     return Err(self.malformed(position));
                 };
                 if !json_text::put_string(&mut self.out, self.wire, start, end) {
-                    return Err(self.fault(start, "a string that is not UTF-8"));
+                    return Err(self.fault(
+                        WireFault::Malformed,
+                        start,
+                        "a string that is not UTF-8",
+                    ));
                 }
             }
             Kind::Message(index) => {

@@ -7,7 +7,7 @@ use super::{
         time_text::{self, Instant},
         wire,
     },
-    Parts, Stop, Writer,
+    Parts, Stop, WireFault, Writer,
     gather::Index,
 };
 use crate::schema::{Cardinality, MessageIndex};
@@ -71,7 +71,7 @@ impl<'a> Writer<'a> {
     fn out_of_range(&mut self, plan: &Plan, found: Instant, parts: Parts<'_>) -> Stop {
         let Instant { seconds, nanos } = found;
         let text = format!("{} of {seconds} s and {nanos} ns is out of range", plan.name);
-        self.fault(self.offset_of(parts), text)
+        self.fault(WireFault::NoForm, self.offset_of(parts), text)
     }
 
     fn wrapper(&mut self, plan: &'a Plan, parts: Parts<'_>) -> Result<(), Stop> {
@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
             }
         })?;
         if let Some((start, reason)) = refused {
-            return Err(self.fault(start, reason));
+            return Err(self.fault(WireFault::NoForm, start, reason));
         }
         json_text::put_str(&mut self.out, &text);
         Ok(())
@@ -191,14 +191,15 @@ impl<'a> Writer<'a> {
         match value.map(|bytes| f64::from_le_bytes(*bytes)) {
             Some(value) if !value.is_finite() => {
                 let text = format!("{value} in a google.protobuf.Value has no form in JSON");
-                Err(self.fault(at, text))
+                Err(self.fault(WireFault::NoForm, at, text))
             }
             _ => Ok(()),
         }
     }
 
     fn any(&mut self, parts: Parts<'_>) -> Result<(), Stop> {
-        let (mut type_url, mut value) = ((0, 0), (0, 0));
+        let here = self.offset_of(parts);
+        let (mut type_url, mut value) = ((here, here), (here, here));
         self.each_field(parts, |_, wire, tag, _, position| {
             let content = || wire::delimited(wire, &mut { position }).unwrap_or_default();
             match tag {
@@ -214,12 +215,16 @@ impl<'a> Writer<'a> {
         }
         let wire = self.wire;
         let Ok(type_url) = std::str::from_utf8(&wire[type_url.0..type_url.1]) else {
-            return Err(self.fault(type_url.0, "a type_url that is not UTF-8"));
+            return Err(self.fault(
+                WireFault::Malformed,
+                type_url.0,
+                "a type_url that is not UTF-8",
+            ));
         };
         let known = any::type_name(type_url).and_then(|name| self.plans.by_name(name));
         let Some(message) = known else {
-            let text = format!("google.protobuf.Any of the unknown type {type_url:?}");
-            return Err(self.fault(self.offset_of(parts), text));
+            let text = format!("google.protobuf.Any of the unknown type {}", shown(type_url));
+            return Err(self.fault(WireFault::NoForm, self.offset_of(parts), text));
         };
         self.any_of(type_url, message, Parts::Whole(value.0, value.1))
     }
@@ -234,7 +239,7 @@ impl<'a> Writer<'a> {
         self.enter(parts)?;
         self.any_depth += 1;
         if self.any_depth > any::DEPTH_LIMIT {
-            return Err(self.fault(self.offset_of(parts), any::too_deep()));
+            return Err(self.fault(WireFault::TooLarge, self.offset_of(parts), any::too_deep()));
         }
         self.out.extend_from_slice(b"{\"@type\":");
         json_text::put_str(&mut self.out, type_url);
@@ -267,4 +272,13 @@ fn usual_instant(wire: &[u8], start: usize) -> Option<Instant> {
         instant.nanos = wire::varint(wire, &mut position)? as i32;
     }
     (position == wire.len()).then_some(instant)
+}
+
+/// An upstream's text as an error tells it: quoted, and not at any length.
+fn shown(text: &str) -> String {
+    const SHOWN: usize = 100;
+    match text.char_indices().nth(SHOWN) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
 }
