@@ -36,6 +36,7 @@ mod field_builder;
 mod field_path;
 mod http_rule;
 mod problem;
+mod service_builder;
 mod source_map;
 mod types;
 

@@ -202,7 +202,7 @@ mod tests {
                 "any.@type: ",
                 "a type that is known here, found \"t/x.Y\"",
             ),
-            (r#"{"any":{"a":1}}"#, "any.a: ", "without `@type`"),
+            (r#"{"any":{"a":1}}"#, "any: ", "without `@type`"),
             (r#"{"text":"a""#, "text: ", "expected `,` or `}`, found the end of the input"),
             (r#"{"text":"a"#, "text: ", "a string without an end (at byte 8)"),
             ("", "", "expected an object, found the end of the input (at byte 0)"),
@@ -371,7 +371,7 @@ mod tests {
             "labels: is a map: write labels[key]=value",
             "opt[k]: is not a map",
             r#"blob: expected base64, found "!""#,
-            r#"real: expected a number, found "1e999""#,
+            r#"real: expected a number in the range of a double, found "1e999""#,
         ] {
             assert!(error.contains(said), "{said}\n{error}");
         }
@@ -495,5 +495,160 @@ mod tests {
         assert!(bind(r#"["a"],"flag":true"#).is_err());
         let violations = bind(r#"["a",1]"#).unwrap_err();
         assert_eq!(violations[0].field, "tags[1]");
+    }
+
+    /// The message `M` of a proto2 source.
+    fn legacy(source: &str) -> (Transcoder, MessageIndex) {
+        let source = format!("syntax = \"proto2\"; {source}");
+        let schema = Arc::new(schema::compile_for_tests("legacy.proto", &source).unwrap());
+        let message = schema.message_by_name("M").unwrap();
+        (Transcoder::new(schema).unwrap(), message)
+    }
+
+    fn bind_in(
+        (transcoder, input): &(Transcoder, MessageIndex),
+        path: Option<(&str, &str)>,
+        query: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Vec<u8>, String> {
+        let resolve = |name| FieldPath::resolve(transcoder.schema(), *input, name).unwrap();
+        let path = path.map(|(name, text)| (resolve(name), text));
+        let path: Vec<_> = path.iter().map(|(path, text)| (path, Cow::Borrowed(*text))).collect();
+        let query: Vec<_> = query
+            .iter()
+            .map(|(name, value)| QueryParameter { name: (*name).into(), value: (*value).into() })
+            .collect();
+        let body = match body {
+            "" => RequestBody::None,
+            body => RequestBody::Message(body.as_bytes()),
+        };
+        let request = RestRequest { input: *input, path: &path, query: &query, body, resume: None };
+        let mut wire = Vec::new();
+        transcoder
+            .bind(&request, &ReadOptions::default(), &mut wire)
+            .map(|()| wire)
+            .map_err(|violations| violations[0].description.clone())
+    }
+
+    #[test]
+    fn path_and_query_reach_into_groups_as_the_body_does() {
+        let legacy = legacy("message M { optional group G = 3 { optional string id = 1; } }");
+        let in_group = b"\x1b\x0a\x01a\x1c".to_vec();
+        assert_eq!(bind_in(&legacy, None, &[("g.id", "a")], ""), Ok(in_group.clone()));
+        assert_eq!(bind_in(&legacy, None, &[], r#"{"g":{"id":"a"}}"#), Ok(in_group.clone()));
+        let twice = [&in_group[..], &in_group].concat();
+        assert_eq!(bind_in(&legacy, Some(("g.id", "a")), &[], r#"{"g":{"id":"a"}}"#), Ok(twice));
+        let error = bind_in(&legacy, Some(("g.id", "")), &[], r#"{"g":{"id":"b"}}"#).unwrap_err();
+        assert_eq!(error, "the path and the body give different values");
+    }
+
+    #[test]
+    fn a_text_means_in_a_query_what_it_means_in_json() {
+        let legacy = legacy(
+            "enum E { A = 1; } message M { optional int32 i = 1; optional float f = 2; \
+             optional E e = 3; map<string, int32> m = 4; }",
+        );
+        for (name, text) in [("i", "1e2"), ("i", "1.0"), ("f", "16777217.00000000001"), ("e", "A")]
+        {
+            let json = format!("{{\"{name}\":\"{text}\"}}");
+            let (query, body) =
+                (bind_in(&legacy, None, &[(name, text)], ""), bind_in(&legacy, None, &[], &json));
+            assert_eq!(query, body, "{json}");
+            assert!(query.is_ok(), "{json}");
+        }
+        for (name, text) in
+            [("i", "+5"), ("i", "007"), ("f", ".5"), ("f", "5."), ("e", "7"), ("e", "B")]
+        {
+            assert!(bind_in(&legacy, None, &[(name, text)], "").is_err(), "{name}={text}");
+        }
+        let twice = bind_in(&legacy, None, &[("m[a]", "1"), ("m[a]", "2")], "").unwrap_err();
+        assert_eq!(twice, "is given more than once");
+    }
+
+    #[test]
+    fn a_type_is_found_wherever_it_stands_and_once() {
+        let source = "import \"google/protobuf/any.proto\"; \
+                      message M { optional google.protobuf.Any any = 1; optional int32 x = 2; }";
+        let (transcoder, message) = legacy(source);
+        let read = |json: &str, ignore_unknown_fields| {
+            let options = ReadOptions { ignore_unknown_fields, ..Default::default() };
+            let mut wire = Vec::new();
+            transcoder.json_to_wire(message, json.as_bytes(), &options, &mut wire)
+        };
+        assert_eq!(read(r#"{"any":{"x":1,"@type":"t/M"}}"#, false), Ok(()));
+        for json in [
+            r#"{"any":{"@type":"t/M","x":1,"@type":"t/M"}}"#,
+            r#"{"any":{"x":1,"@type":"t/M","@type":"t/M"}}"#,
+        ] {
+            for ignore_unknown_fields in [false, true] {
+                let error = read(json, ignore_unknown_fields).unwrap_err();
+                assert_eq!(
+                    (error.path.as_str(), error.message.as_str()),
+                    ("any.@type", "this field occurs twice")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn json_has_a_limit() {
+        let (transcoder, everything) = transcoder();
+        let mut wire = Vec::new();
+        for _ in 0..1_000 {
+            wire::put_delimited(17, b"", &mut wire);
+        }
+        let write = |options: &WriteOptions| {
+            let mut json = b"x".to_vec();
+            let result = transcoder.wire_to_json(everything, &wire, options, &mut json);
+            result.map(|()| json.len() - 1)
+        };
+        let length = write(&WriteOptions::default()).unwrap();
+        for pretty in [false, true] {
+            let limited =
+                WriteOptions { output_limit_bytes: length / 2, pretty, ..Default::default() };
+            assert_eq!(write(&limited).unwrap_err().kind, WireFault::TooLarge);
+        }
+        let enough = WriteOptions { output_limit_bytes: length, ..Default::default() };
+        assert_eq!(write(&enough), Ok(length));
+        let pretty = WriteOptions { pretty: true, ..enough };
+        assert_eq!(write(&pretty).unwrap_err().kind, WireFault::TooLarge);
+    }
+
+    #[test]
+    fn a_fault_names_the_field_it_is_in() {
+        let (transcoder, everything) = transcoder();
+        let error = |wire: &[u8]| {
+            let options = WriteOptions::default();
+            transcoder.wire_to_json(everything, wire, &options, &mut Vec::new()).unwrap_err()
+        };
+        let cut_off = error(b"\x0a\x05a");
+        assert_eq!((cut_off.path.as_str(), cut_off.offset), ("text", 1));
+        let mut wire = Vec::new();
+        wire::put_delimited(23, b"\x0a\x04\x01\x01\x01\x01", &mut wire);
+        let unknown = error(&wire);
+        assert_eq!((unknown.path.as_str(), unknown.kind), ("any", WireFault::NoForm));
+        assert!(unknown.message.contains(r#""\u{1}\u{1}"#), "{unknown}");
+    }
+
+    #[test]
+    fn one_large_entry_does_not_make_every_other_slow() {
+        let legacy = legacy("message M { map<string, string> m = 1; }");
+        let entry = |key: &str, junk: usize| {
+            let mut content = Vec::new();
+            wire::put_delimited(1, key.as_bytes(), &mut content);
+            wire::put_delimited(2, b"", &mut content);
+            content.extend(b"\x18\x00".repeat(junk));
+            let mut field = Vec::new();
+            wire::put_delimited(1, &content, &mut field);
+            field
+        };
+        let mut wire = entry("AAAAAAAA000BBBBBBBB", 500_000);
+        for number in 1..3_000 {
+            wire.extend(entry(&format!("AAAAAAAA{number:04}BBBBBBBB"), 0));
+        }
+        // Each entry once more is 3,000 times 1 MB: minutes, where this takes milliseconds.
+        let mut json = Vec::new();
+        legacy.0.wire_to_json(legacy.1, &wire, &WriteOptions::default(), &mut json).unwrap();
+        assert!(json.ends_with(b"\"AAAAAAAA2999BBBBBBBB\":\"\"}}"));
     }
 }

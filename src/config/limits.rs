@@ -12,7 +12,11 @@ pub struct Limits {
     /// Longest message in either direction, in bytes of protobuf. Default: 4 MiB. Zero refuses
     /// every message but the empty one.
     pub message_limit_bytes: usize,
-    /// Deepest nesting of JSON objects and arrays. Default: 100. Zero refuses both.
+    /// Longest JSON that a response message may become, in bytes: few bytes of protobuf can stand
+    /// for many. Default: 64 MiB. Zero refuses every message.
+    pub json_limit_bytes: usize,
+    /// Deepest nesting of JSON objects and arrays; never more than 200, which is what the stack of
+    /// a worker has room for. Default: 100. Zero refuses both.
     pub json_depth_limit: usize,
     /// Longest request target, in bytes. Default: 8 KiB. Zero refuses every call.
     pub target_limit_bytes: usize,
@@ -33,6 +37,7 @@ impl Default for Limits {
         Self {
             body_limit_bytes: 4 << 20,
             message_limit_bytes: 4 << 20,
+            json_limit_bytes: 64 << 20,
             json_depth_limit: 100,
             target_limit_bytes: 8 << 10,
             header_count_limit: 100,

@@ -11,7 +11,7 @@ use crate::{
     routing::Route,
     schema::Method,
     status::{Cause, Refusal},
-    transcoding::{Transcoder, WireError, WriteOptions},
+    transcoding::{Transcoder, WireError, WireFault, WriteOptions},
     upstream::RequestBody,
 };
 
@@ -69,7 +69,19 @@ impl Call {
         }
         .map_err(|error: WireError| {
             tracing::warn!(method = self.method().full_name(), %error, "unreadable response");
-            Refusal::new(Cause::UpstreamFraming, "the upstream's message cannot be read")
+            match error.kind {
+                WireFault::TooLarge => {
+                    let text = "the upstream's message is too large as JSON";
+                    Refusal::new(Cause::UpstreamMessageTooLarge, text)
+                }
+                WireFault::NoForm => {
+                    let text = "the upstream's message holds what JSON has no form for";
+                    Refusal::new(Cause::UpstreamFraming, text)
+                }
+                WireFault::Malformed => {
+                    Refusal::new(Cause::UpstreamFraming, "the upstream's message cannot be read")
+                }
+            }
         })
     }
 }

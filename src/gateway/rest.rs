@@ -15,6 +15,9 @@ use crate::{
     transcoding::{QueryParameter, ReadOptions, RequestBody, RestRequest},
 };
 
+/// Whatever is configured: each level takes stack, and a stack that is used up takes the process.
+const JSON_DEPTH_CEILING: usize = 200;
+
 /// Refuses a caller that takes none of `media`.
 pub(super) fn check_accept(headers: &HeaderMap, media: &str) -> Result<(), Refusal> {
     if accept::accepts(headers, media) {
@@ -90,7 +93,8 @@ pub(super) fn bind_message(
     let resume = resume.as_ref().zip(last_event_id);
     let input = call.method().input;
     let request = RestRequest { input, path: &path, query: &query, body, resume };
-    let options = ReadOptions { depth_limit: limits.json_depth_limit, ..ReadOptions::default() };
+    let depth_limit = limits.json_depth_limit.min(JSON_DEPTH_CEILING);
+    let options = ReadOptions { depth_limit, ..ReadOptions::default() };
     let mut message = envelope::begin(json.len());
     if let Err(found) = call.transcoder().bind(&request, &options, &mut message) {
         violations.extend(found);

@@ -43,6 +43,7 @@ pub(super) async fn call(
         return Err(Refusal::new(Cause::NotAcceptable, text));
     };
     call.write = json_dialect::write_options(&head.headers, encoding.media_type())?;
+    call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
     // A message is one line in two of the encodings.
     call.write.pretty = false;
     let call = Arc::new(call);

@@ -19,6 +19,7 @@ pub(super) async fn call(
 ) -> Result<Response<ReplyBody>, Refusal> {
     rest::check_accept(&head.headers, "application/json")?;
     call.write = json_dialect::write_options(&head.headers, "application/json")?;
+    call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
     call.write.pretty |= rest::pretty_print(&head)?;
     if call.method().client_streaming {
         return stream_in(Arc::new(call), head, body).await;

@@ -6,23 +6,28 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 
 use super::{
-    Cardinality, EnumIndex, EnumType, Field, Idempotency, MessageIndex, MessageType, Method,
-    Position, Problem, Problems, Schema, Service, SseResume, descriptor_set,
+    Cardinality, EnumIndex, EnumType, Field, Kind, MessageIndex, MessageType, Position, Problem,
+    Problems, Schema, Service, descriptor_set,
     features::Features,
     field_builder::{FieldScope, is_map_entry, resolve_field},
-    http_rule,
     source_map::SourceMap,
 };
+
+/// Longer names are nobody's: they are copied for each declaration inside.
+const NAME_LIMIT_BYTES: usize = 1_024;
 
 /// Two passes: name every type, then resolve what refers to them.
 #[derive(Default)]
 pub(super) struct Builder<'d> {
     messages: Vec<Declared<'d>>,
-    messages_by_name: HashMap<String, MessageIndex>,
+    pub(super) messages_by_name: HashMap<String, MessageIndex>,
     enums: Vec<EnumType>,
     enums_by_name: HashMap<String, EnumIndex>,
+    map_entries: HashSet<MessageIndex>,
+    /// Every number that is taken, by a field or an extension.
+    numbers: HashSet<(MessageIndex, u32)>,
     extensions: Vec<DeclaredExtension<'d>>,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// A message type that has a name, and not yet fields.
@@ -59,13 +64,18 @@ impl<'d> Builder<'d> {
         for file in &set.file {
             self.declare_file(file);
         }
+        // What refers to types that were refused would only be told again.
+        if !self.problems.is_empty() {
+            self.problems.sort();
+            return Err(Problems(self.problems));
+        }
         let declared = std::mem::take(&mut self.messages);
         let messages: Vec<_> =
             declared.into_iter().map(|declared| self.resolve_message(declared)).collect();
         let extensions = self.resolve_extensions(&messages);
         self.check_map_entries(&messages);
         let mut services = Vec::new();
-        for file in set.file.iter().filter(|file| !is_infrastructure(&file.package)) {
+        for file in &set.file {
             self.resolve_services(file, &messages, &mut services);
         }
         if !self.problems.is_empty() {
@@ -84,9 +94,14 @@ impl<'d> Builder<'d> {
 
     fn declare_file(&mut self, file: &'d descriptor_set::FileDescriptor) {
         let source = SourceMap::new(file);
+        let position = source.position(&[]);
+        if file.name.len() > NAME_LIMIT_BYTES {
+            let text = format!("a file name of more than {NAME_LIMIT_BYTES} bytes");
+            return self.problems.push(Problem::nowhere(text));
+        }
         let features = match Features::of_file(file) {
             Ok(features) => features,
-            Err(error) => return self.problems.push(Problem::at(&source.position(&[]), error)),
+            Err(error) => return self.problems.push(Problem::at(&position, error)),
         };
         for (index, message) in file.message_type.iter().enumerate() {
             self.declare_message(&file.package, message, features, &source, &[4, index as i32]);
@@ -111,10 +126,18 @@ impl<'d> Builder<'d> {
         let below = |kind: i32, index: usize| [path, &[kind, index as i32]].concat();
         let features = features.with(message.options.as_ref().and_then(|o| o.features.as_ref()));
         let name = join(scope, &message.name);
+        if name.len() > NAME_LIMIT_BYTES {
+            let text = format!("a name of more than {NAME_LIMIT_BYTES} bytes");
+            return self.problems.push(Problem::at(&source.position(path), text));
+        }
         let index = MessageIndex(self.messages.len() as u32);
         if self.messages_by_name.insert(name.clone(), index).is_some() {
             let text = format!("`{name}` is declared twice");
             self.problems.push(Problem::at(&source.position(path), text));
+        }
+        let options = message.options.as_ref();
+        if options.is_some_and(|options| options.map_entry) {
+            self.map_entries.insert(index);
         }
         let fields = 0..message.field.len();
         self.messages.push(Declared {
@@ -171,8 +194,8 @@ impl<'d> Builder<'d> {
         let Declared { name, descriptor, features, position, comment, notes } = declared;
         let is_entry = descriptor.options.as_ref().is_some_and(|options| options.map_entry);
         let oneofs = &descriptor.oneof_decl;
+        let index = self.messages_by_name.get(&name).copied().unwrap_or(MessageIndex(u32::MAX));
         let mut fields = Vec::with_capacity(notes.len());
-        let mut numbers = HashSet::new();
         for (field, note) in descriptor.field.iter().zip(notes) {
             let oneof = field.oneof_index.and_then(|i| oneofs.get(usize::try_from(i).ok()?));
             let options = oneof.and_then(|oneof| oneof.options.as_ref());
@@ -181,12 +204,12 @@ impl<'d> Builder<'d> {
                 messages_by_name: &self.messages_by_name,
                 enums_by_name: &self.enums_by_name,
                 features: around,
-                map_entries: &descriptor.nested_type,
+                map_entries: &self.map_entries,
                 is_entry,
                 oneof_count: oneofs.len(),
             };
             let resolved = resolve_field(&scope, field, note.comment).and_then(|field| {
-                let new = numbers.insert(field.number);
+                let new = self.numbers.insert((index, field.number));
                 if new { Ok(field) } else { Err(format!("number {} is taken", field.number)) }
             });
             match resolved {
@@ -196,6 +219,10 @@ impl<'d> Builder<'d> {
                     self.problems.push(Problem::at(&note.position, text));
                 }
             }
+        }
+        if let Err(clash) = tell_json_names_apart(&mut fields) {
+            let text = format!("`{name}`: two fields are called `{clash}` in JSON");
+            self.problems.push(Problem::at(&position, text));
         }
         // JSON names go in last: where two fields clash, the JSON name wins.
         let mut fields_by_name = HashMap::with_capacity(2 * fields.len());
@@ -210,7 +237,6 @@ impl<'d> Builder<'d> {
 
     fn resolve_extensions(&mut self, messages: &[MessageType]) -> Vec<(MessageIndex, Field)> {
         let mut resolved = Vec::new();
-        let mut numbers = HashSet::new();
         for DeclaredExtension { descriptor, features, name, note } in
             std::mem::take(&mut self.extensions)
         {
@@ -218,7 +244,7 @@ impl<'d> Builder<'d> {
                 messages_by_name: &self.messages_by_name,
                 enums_by_name: &self.enums_by_name,
                 features,
-                map_entries: &[],
+                map_entries: &self.map_entries,
                 is_entry: false,
                 oneof_count: 0,
             };
@@ -231,9 +257,14 @@ impl<'d> Builder<'d> {
                 (None, _) => format!("extends the unknown type `{extendee}`"),
                 (_, Err(reason)) => reason,
                 (Some(message), Ok(mut field)) => {
-                    let declared = messages[message.0 as usize].field_by_number(field.number);
-                    let taken = declared.is_some() || !numbers.insert((message, field.number));
-                    if taken {
+                    let extends = &messages[message.0 as usize];
+                    if self.map_entries.contains(&message) {
+                        "an entry of a map has no extensions".to_owned()
+                    } else if !self.numbers.insert((message, field.number)) {
+                        // Options of two makers may have one number: nobody here reads them.
+                        if extends.name.starts_with("google.protobuf.") {
+                            continue;
+                        }
                         format!("number {} of `{extendee}` is taken", field.number)
                     } else {
                         field.json_name = format!("[{name}]");
@@ -254,7 +285,10 @@ impl<'d> Builder<'d> {
     fn check_map_entries(&mut self, messages: &[MessageType]) {
         for message in messages {
             for field in message.fields.iter().filter(|f| f.cardinality == Cardinality::Map) {
-                let entry = field.kind.message().map(|index| &messages[index.0 as usize]);
+                let entry = match field.kind {
+                    Kind::Message(index) => Some(&messages[index.0 as usize]),
+                    _ => None,
+                };
                 if !entry.is_some_and(is_map_entry) {
                     let text =
                         format!("map `{}.{}` has no key and value", message.name, field.name);
@@ -263,92 +297,22 @@ impl<'d> Builder<'d> {
             }
         }
     }
+}
 
-    fn resolve_services(
-        &mut self,
-        file: &descriptor_set::FileDescriptor,
-        messages: &[MessageType],
-        services: &mut Vec<Service>,
-    ) {
-        let source = SourceMap::new(file);
-        for (s, service) in file.service.iter().enumerate() {
-            let name = join(&file.package, &service.name);
-            let mut methods = Vec::with_capacity(service.method.len());
-            for (m, method) in service.method.iter().enumerate() {
-                let path = [6, s as i32, 2, m as i32];
-                let position = source.position(&path);
-                let http_position = source
-                    .find(&[path[0], path[1], path[2], path[3], 4, 72_295_728])
-                    .unwrap_or_else(|| position.clone());
-                let mut resolved =
-                    self.resolve_method(&name, method, messages, position, http_position);
-                if let Some(resolved) = &mut resolved {
-                    resolved.comment = source.comment(&path);
-                }
-                methods.extend(resolved);
-            }
-            let path = [6, s as i32];
-            let (position, comment) = (source.position(&path), source.comment(&path));
-            services.push(Service { name, comment, position, methods });
+/// Old protos may have `foo_bar` beside `fooBar`, one name in JSON: the first field has it, and the
+/// other goes by its own. The error is a name that nobody can tell apart.
+fn tell_json_names_apart(fields: &mut [Field]) -> Result<(), String> {
+    let mut taken = HashSet::new();
+    for field in fields {
+        if taken.insert(field.json_name.clone()) {
+            continue;
+        }
+        field.json_name.clone_from(&field.name);
+        if !taken.insert(field.json_name.clone()) {
+            return Err(field.json_name.clone());
         }
     }
-
-    fn resolve_method(
-        &mut self,
-        service: &str,
-        method: &descriptor_set::MethodDescriptor,
-        messages: &[MessageType],
-        position: Position,
-        http_position: Position,
-    ) -> Option<Method> {
-        let mut message = |type_name: &str| {
-            let found = self.messages_by_name.get(type_name.trim_start_matches('.')).copied();
-            if found.is_none() {
-                let text = format!("`{}` uses the unknown type `{type_name}`", method.name);
-                self.problems.push(Problem::at(&position, text));
-            }
-            found
-        };
-        let (input, output) = (message(&method.input_type), message(&method.output_type));
-        let (input, output) = (input?, output?);
-        let options = method.options.clone().unwrap_or_default();
-        let bindings = options.http.as_ref().map_or_else(Vec::new, |rule| {
-            http_rule::bindings(rule, &http_position, &mut self.problems)
-        });
-        let sse = options.sse.as_ref().map(|sse| {
-            let mut field = |message: MessageIndex, name: &str| {
-                let r#type = &messages[message.0 as usize];
-                let field = r#type.field(name).filter(|f| f.cardinality == Cardinality::Singular);
-                if field.is_none() && !name.is_empty() {
-                    let text = format!("transom.v1.sse: `{}` has no field `{name}`", r#type.name);
-                    self.problems.push(Problem::at(&position, text));
-                }
-                field
-            };
-            SseResume {
-                event_id_field: field(output, &sse.event_id_field).map(|field| field.number),
-                resume_field: field(input, &sse.resume_field).map(|field| field.name.clone()),
-            }
-        });
-        Some(Method {
-            name: method.name.clone(),
-            comment: String::new(),
-            path: format!("/{service}/{}", method.name),
-            input,
-            output,
-            client_streaming: method.client_streaming,
-            server_streaming: method.server_streaming,
-            idempotency: match options.idempotency_level {
-                1 => Idempotency::NoSideEffects,
-                2 => Idempotency::Idempotent,
-                _ => Idempotency::Unknown,
-            },
-            bindings,
-            sse,
-            position,
-            http_position,
-        })
-    }
+    Ok(())
 }
 
 impl FieldNote {
@@ -357,14 +321,7 @@ impl FieldNote {
     }
 }
 
-/// Packages that are the gateway's own affair and never get routes.
-fn is_infrastructure(package: &str) -> bool {
-    ["grpc.health.", "grpc.reflection.", "grpc.channelz."]
-        .iter()
-        .any(|prefix| format!("{package}.").starts_with(prefix))
-}
-
-fn join(scope: &str, name: &str) -> String {
+pub(super) fn join(scope: &str, name: &str) -> String {
     if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
 }
 
@@ -472,6 +429,36 @@ mod tests {
             (file.syntax, file.edition) = ("editions".to_owned(), Some(1_002));
         });
         assert!(edition.ends_with("edition 1002 is not supported: 2023 and 2024 are"), "{edition}");
+    }
+
+    #[test]
+    fn a_map_is_told_by_its_entry_and_not_by_a_name_like_it() {
+        let source = "syntax = \"proto3\"; \
+            message B { message FooEntry { string key = 1; string value = 2; } } \
+            message A { map<string, string> foo = 1; repeated B.FooEntry other = 2; }";
+        let schema = crate::schema::compile_for_tests("a.proto", source).unwrap();
+        let a = schema.message(schema.message_by_name("A").unwrap());
+        let cardinality = |name| a.field(name).unwrap().cardinality;
+        assert_eq!(cardinality("foo"), Cardinality::Map);
+        assert_eq!(cardinality("other"), Cardinality::Repeated);
+    }
+
+    #[test]
+    fn two_fields_of_one_json_name_are_told_apart() {
+        let rename = |index: usize, name: &'static str| {
+            move |file: &mut FileDescriptor| {
+                file.message_type[0].field[index].json_name = name.to_owned();
+            }
+        };
+        let schema = build(rename(1, "a")).unwrap();
+        let message = schema.message(schema.message_by_name("t.M").unwrap());
+        let names: Vec<_> = message.fields.iter().map(|field| field.json_name.as_str()).collect();
+        assert_eq!(names[..2], ["a", "m"]);
+        let clash = problem(|file| {
+            rename(0, "m")(file);
+            rename(1, "m")(file);
+        });
+        assert_eq!(clash, "t.proto:3:1: `t.M`: two fields are called `m` in JSON");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! One field: from its descriptor to its type, cardinality and presence.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Cardinality, EnumIndex, Field, Kind, MessageIndex, MessageType,
-    descriptor_set::{FieldDescriptor, MessageDescriptor},
-    features::Features,
+    descriptor_set::FieldDescriptor, features::Features,
 };
 
 /// What a field is resolved against.
@@ -14,8 +13,8 @@ pub(super) struct FieldScope<'s> {
     pub(super) enums_by_name: &'s HashMap<String, EnumIndex>,
     /// What holds around the field.
     pub(super) features: Features,
-    /// The types nested in its message: a map's entry is one of them.
-    pub(super) map_entries: &'s [MessageDescriptor],
+    /// The types that are entries of maps.
+    pub(super) map_entries: &'s HashSet<MessageIndex>,
     /// Whether its message is itself the entry of a map.
     pub(super) is_entry: bool,
     /// How many oneofs its message has.
@@ -34,12 +33,9 @@ pub(super) fn resolve_field(
     const LABEL_REPEATED: i32 = 3;
     let features = scope.features.of_field(field);
     let type_name = field.type_name.trim_start_matches('.');
-    let is_map = scope.map_entries.iter().any(|nested| {
-        nested.options.as_ref().is_some_and(|options| options.map_entry)
-            && type_name.rsplit('.').next() == Some(&nested.name)
-    });
     let mut kind = kind(scope, field.r#type, type_name)
         .ok_or_else(|| format!("its type `{type_name}` ({}) is not known", field.r#type))?;
+    let is_map = kind.message().is_some_and(|message| scope.map_entries.contains(&message));
     if let Kind::Message(message) = kind
         && features.delimited
         && !(is_map || scope.is_entry)

@@ -42,6 +42,11 @@ impl FieldPath {
         &schema.message(message).fields[position]
     }
 
+    /// The message that the leaf is a field of.
+    pub fn leaf_message(&self) -> MessageIndex {
+        self.steps[self.steps.len() - 1].0
+    }
+
     /// The messages on the way and the field of each that it takes, from the outside in.
     pub fn steps<'s>(
         &self,

@@ -10,6 +10,7 @@ use crate::schema::{FieldPath, MessageIndex};
 mod lexer;
 mod members;
 mod number;
+mod presence;
 mod string;
 mod value;
 mod well_known;
@@ -71,7 +72,7 @@ impl Transcoder {
         )
     }
 
-    fn read<'a>(
+    pub(super) fn read<'a>(
         &'a self,
         json: &'a [u8],
         options: &'a ReadOptions,
@@ -79,6 +80,10 @@ impl Transcoder {
         read: impl FnOnce(&mut Reader<'a>) -> Result<(), Stop>,
     ) -> Result<(), JsonError> {
         let start = out.len();
+        // Places are kept as 32 bits.
+        if u32::try_from(start + json.len()).is_err() {
+            return Err(JsonError::at(b"", 0, "a text over 4 GiB".to_owned()));
+        }
         // The wire is the shorter of the two, nearly always.
         out.reserve(json.len() + 32);
         let mut reader = Reader {
@@ -107,7 +112,7 @@ impl Transcoder {
 }
 
 /// Reads one JSON text.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     plans: &'a Plans,
     json: &'a [u8],
     /// Of the next byte.
@@ -129,4 +134,4 @@ struct Reader<'a> {
 
 /// Reading stopped; the reader has the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stop;
+pub(super) struct Stop;

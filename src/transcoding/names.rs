@@ -1,12 +1,16 @@
 //! From a name in JSON to what it names: a hash table made once, at load.
 //!
-//! Its keys are the schema's, so a caller can pick what is looked up, but not what collides.
+//! Its keys are the schema's, so a caller can pick what is looked up, but not what collides; and
+//! each table has a seed of its own, so that a schema's maker cannot either.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Names, each with a number.
 #[derive(Debug, Default)]
 pub(super) struct NameTable {
     /// A power of two, at most half full, so that every probe ends.
     slots: Box<[Option<Slot>]>,
+    seed: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -22,9 +26,10 @@ impl NameTable {
         let names: Vec<_> = names.into_iter().collect();
         let mut slots = vec![None; (2 * names.len()).next_power_of_two().max(2)];
         let mask = slots.len() - 1;
+        let seed = RandomState::new().build_hasher().finish();
         for (name, value) in names {
             let name: Box<[u8]> = name.as_bytes().into();
-            let hash = hash(&name);
+            let hash = hash(seed, &name);
             let mut at = hash as usize & mask;
             loop {
                 match &slots[at] {
@@ -37,12 +42,12 @@ impl NameTable {
                 }
             }
         }
-        Self { slots: slots.into() }
+        Self { slots: slots.into(), seed }
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<u32> {
         let mask = self.slots.len().wrapping_sub(1);
-        let hash = hash(name);
+        let hash = hash(self.seed, name);
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots.get(at)?.as_ref()?;
@@ -54,13 +59,13 @@ impl NameTable {
     }
 }
 
-fn hash(name: &[u8]) -> u32 {
+fn hash(seed: u64, name: &[u8]) -> u32 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| {
         let mixed = (hash ^ word).wrapping_mul(MULTIPLIER);
         mixed ^ (mixed >> 32)
     };
-    let mut hash = name.len() as u64;
+    let mut hash = seed ^ name.len() as u64;
     let (words, rest) = name.as_chunks::<8>();
     for word in words {
         hash = mix(hash, u64::from_le_bytes(*word));

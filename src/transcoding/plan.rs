@@ -172,14 +172,23 @@ impl Plans {
                 let field = fields[*n as usize];
                 !field.json_name.starts_with('[') || field.json_name[1..] != format!("{name}]")
             });
-            let plan = Plan {
+            let form = match form(schema, index) {
+                Ok(form) if form == Form::Object || fields.len() == message.fields.len() => form,
+                _ => {
+                    let text = format!("`{}` is not the type that everybody knows", message.name);
+                    problems.push(Problem::at(&message.position, text));
+                    continue;
+                }
+            };
+            let mut plan = Plan {
                 name: message.name.as_str().into(),
-                form: form(schema, index),
+                form,
                 dense: dense(&fields),
                 names: NameTable::new(names.chain(also)),
-                oneof_count: oneof_count(&fields),
+                oneof_count: 0,
                 fields: fields.iter().map(|f| FieldPlan::new(f, kind(f.kind), schema)).collect(),
             };
+            plan.number_oneofs(&fields);
             let index = MessageIndex(self.messages.len() as u32);
             self.by_name.entry(plan.name.clone()).or_insert(index);
             self.messages.push(plan);
@@ -189,6 +198,18 @@ impl Plans {
 }
 
 impl Plan {
+    /// Numbers the oneofs that have members: a descriptor may declare any number without.
+    fn number_oneofs(&mut self, fields: &[&Field]) {
+        let mut numbers = HashMap::new();
+        for (plan, field) in self.fields.iter_mut().zip(fields) {
+            plan.oneof = field.oneof.map(|oneof| {
+                let next = numbers.len() as u16;
+                *numbers.entry(oneof).or_insert(next)
+            });
+        }
+        self.oneof_count = numbers.len();
+    }
+
     /// The place in `fields` of the field with this number.
     #[inline]
     pub(super) fn index_of(&self, number: u32) -> Option<usize> {
@@ -203,9 +224,9 @@ impl Plan {
 impl FieldPlan {
     fn new(field: &Field, kind: Kind, schema: &Schema) -> Self {
         let wire_type = wire_type(kind);
-        let takes_null = match field.kind {
-            Kind::Enum(index) => schema.enumeration(index).name == "google.protobuf.NullValue",
-            Kind::Message(index) => schema.message(index).name == "google.protobuf.Value",
+        let takes_null = match (field.kind, field.kind.message()) {
+            (Kind::Enum(index), _) => schema.enumeration(index).name == "google.protobuf.NullValue",
+            (_, Some(index)) => schema.message(index).name == "google.protobuf.Value",
             _ => false,
         };
         let closed_enum = match field.kind {
@@ -220,7 +241,7 @@ impl FieldPlan {
             packed: field.packed,
             takes_null,
             closed_enum,
-            oneof: field.oneof.map(|oneof| oneof as u16),
+            oneof: None,
             wire_type,
             tag: Tag::new(field.number, wire_type),
             packed_tag: Tag::new(field.number, wire::DELIMITED),
@@ -368,10 +389,6 @@ fn wire_type(kind: Kind) -> u8 {
     }
 }
 
-fn oneof_count(fields: &[&Field]) -> usize {
-    fields.iter().filter_map(|field| field.oneof).max().map_or(0, |last| last as usize + 1)
-}
-
 /// Numbers up to a few times the count of fields are found by one look.
 fn dense(fields: &[&Field]) -> Box<[u16]> {
     let limit = 4 * fields.len() as u32 + 32;
@@ -385,8 +402,9 @@ fn dense(fields: &[&Field]) -> Box<[u16]> {
     dense.into()
 }
 
-/// Well-known types are told by name, and by having the fields that their form relies on.
-fn form(schema: &Schema, index: MessageIndex) -> Form {
+/// Well-known types are told by name, and must have the fields that their form relies on. None
+/// where they have not.
+fn form(schema: &Schema, index: MessageIndex) -> Result<Form, ()> {
     let message = schema.message(index);
     let has = |number: u32, cardinality: Cardinality, fits: &dyn Fn(Kind) -> bool| {
         message
@@ -439,9 +457,9 @@ fn form(schema: &Schema, index: MessageIndex) -> Form {
             let fits = has(1, Cardinality::Singular, &|kind| kind.message().is_none());
             (fits && message.fields.len() == 1, Form::Wrapper)
         }
-        _ => (false, Form::Object),
+        _ => (true, Form::Object),
     };
-    if expected.0 { expected.1 } else { Form::Object }
+    if expected.0 { Ok(expected.1) } else { Err(()) }
 }
 
 #[cfg(test)]
@@ -511,13 +529,24 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_only_has_a_well_known_name_is_an_object() {
-        let plans = plans(
-            "syntax = \"proto3\"; package google.protobuf; \
-             message Timestamp { string seconds = 1; } message Int32Value { int32 value = 1; }",
-        );
-        let form = |name| plans.message(plans.by_name(name).unwrap()).form;
-        assert_eq!(form("google.protobuf.Timestamp"), Form::Object);
-        assert_eq!(form("google.protobuf.Int32Value"), Form::Wrapper);
+    fn a_type_that_only_has_a_well_known_name_is_refused() {
+        let compile = |source: &str| {
+            let source = format!("syntax = \"proto2\"; package google.protobuf; {source}");
+            let schema = compile_for_tests("t.proto", &source).unwrap();
+            let empty = compile_for_tests("e.proto", "syntax = \"proto3\";").unwrap();
+            Plans::compile(&schema, &empty).map(|_| ()).map_err(|problems| problems.to_string())
+        };
+        for source in [
+            "message Timestamp { optional string seconds = 1; }",
+            "message StringValue { optional StringValue value = 1; }",
+            "message Any { optional string type_url = 1; }",
+            "message Empty { optional int32 a = 1; }",
+            "message Duration { optional int64 seconds = 1; optional int32 nanos = 2; \
+               extensions 100; } extend Duration { optional int32 e = 100; }",
+        ] {
+            let error = compile(source).unwrap_err();
+            assert!(error.contains("is not the type that everybody knows"), "{error}");
+        }
+        assert_eq!(compile("message Int32Value { optional int32 value = 1; }"), Ok(()));
     }
 }

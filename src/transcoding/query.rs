@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Transcoder, wire::put_delimited};
+use super::{ReadOptions, Transcoder, wire::put_delimited};
 use crate::{
     schema::{Cardinality, FieldPath, Kind, MessageIndex},
     status::FieldViolation,
@@ -24,7 +24,12 @@ pub(super) struct QueryField {
     pub(super) path: FieldPath,
     /// The leaf, encoded with its key.
     pub(super) element: Vec<u8>,
+    /// Of a map, the key of the entry, encoded.
+    pub(super) map_key: Vec<u8>,
 }
+
+/// Its fields say nothing without each other.
+const ANY: &str = "google.protobuf.Any";
 
 /// Field paths longer than this are refused.
 pub const FIELD_PATH_DEPTH_LIMIT: usize = 32;
@@ -35,6 +40,7 @@ impl Transcoder {
         &self,
         input: MessageIndex,
         parameter: &QueryParameter<'_>,
+        options: &ReadOptions,
     ) -> Result<QueryField, FieldViolation> {
         let violation =
             |description: String| FieldViolation { field: parameter.name.to_string(), description };
@@ -50,30 +56,34 @@ impl Transcoder {
             .map_err(|reason| violation(format!("is not a parameter of this method: {reason}")))?;
         let outer = path.fields(&self.schema).rev().skip(1);
         for kind in outer.filter_map(|field| field.kind.message()) {
-            if self.schema.message(kind).is_text_in_json() {
+            if self.has_text_form(kind) || self.schema.message(kind).name == ANY {
                 let name = &self.schema.message(kind).name;
                 return Err(violation(format!("is inside a {name}: write it as one value")));
             }
         }
         let field = path.leaf(&self.schema);
-        let mut element = Vec::new();
+        let (mut element, mut encoded_key) = (Vec::new(), Vec::new());
         match (field.cardinality, map_key, field.kind) {
             (Cardinality::Map, Some(key), Kind::Message(entry)) => {
-                let entry = self.schema.message(entry);
-                let mut content = Vec::new();
-                for (number, text) in [(1, key), (2, parameter.value.as_ref())] {
-                    if let Some(part) = entry.field_by_number(number) {
-                        self.text_to_wire(part, text, &mut content).map_err(violation)?;
-                    }
-                }
+                let r#type = self.schema.message(entry);
+                let put = |number: u32, text: &str, content: &mut Vec<u8>| {
+                    r#type.field_by_number(number).map_or(Ok(()), |part| {
+                        self.text_to_wire(entry, part, text, options, content).map_err(violation)
+                    })
+                };
+                put(1, key, &mut encoded_key)?;
+                let mut content = encoded_key.clone();
+                put(2, &parameter.value, &mut content)?;
                 put_delimited(field.number, &content, &mut element);
             }
             (Cardinality::Map, None, _) => {
                 return Err(violation(format!("is a map: write {name}[key]=value")));
             }
             (_, Some(_), _) => return Err(violation("is not a map".to_owned())),
-            _ => self.text_to_wire(field, &parameter.value, &mut element).map_err(violation)?,
+            _ => self
+                .text_to_wire(path.leaf_message(), field, &parameter.value, options, &mut element)
+                .map_err(violation)?,
         }
-        Ok(QueryField { path, element })
+        Ok(QueryField { path, element, map_key: encoded_key })
     }
 }

@@ -4,16 +4,19 @@
 //! last: whatever happens, the path that was authorised is the path that is called. A field that
 //! is given twice with different values is refused before that.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use super::{
     JsonError, ReadOptions, Transcoder,
     query::{QueryField, QueryParameter},
     text_value::is_default,
-    wire::{find_last, put_nested},
+    wire::{Parent, find_last, put_nested},
 };
 use crate::{
-    schema::{Cardinality, FieldPath, MessageIndex},
+    schema::{Cardinality, FieldPath, Kind, MessageIndex},
     status::FieldViolation,
 };
 
@@ -54,15 +57,17 @@ impl Transcoder {
         if let Err(error) = self.bind_body(request, options, out) {
             violations.push(violation_of(error));
         }
-        let path = self.bind_path(request, &out[start..], &mut violations);
-        self.bind_query(request, options, &path, out, &mut violations);
+        let body_is_set = out.len() > start;
+        let path = self.bind_path(request, options, &out[start..], &mut violations);
+        self.bind_query(request, options, body_is_set, &path, out, &mut violations);
         for bound in &path {
-            self.put(bound, out);
+            self.put(&bound.path, &bound.element, out);
         }
         if let Some((path, text)) = request.resume {
             let mut element = Vec::new();
-            match self.text_to_wire(path.leaf(&self.schema), text, &mut element) {
-                Ok(()) => self.put(&QueryField { path: path.clone(), element }, out),
+            let field = path.leaf(&self.schema);
+            match self.text_to_wire(path.leaf_message(), field, text, options, &mut element) {
+                Ok(()) => self.put(path, &element, out),
                 Err(description) => {
                     violations
                         .push(FieldViolation { field: path.display(&self.schema), description });
@@ -91,6 +96,7 @@ impl Transcoder {
     fn bind_path(
         &self,
         request: &RestRequest<'_>,
+        options: &ReadOptions,
         body: &[u8],
         violations: &mut Vec<FieldViolation>,
     ) -> Vec<QueryField> {
@@ -102,14 +108,16 @@ impl Transcoder {
                 let field = path.display(&self.schema);
                 violations.push(FieldViolation { field, description });
             };
-            if let Err(description) = self.text_to_wire(field, text, &mut element) {
+            let message = path.leaf_message();
+            if let Err(description) = self.text_to_wire(message, field, text, options, &mut element)
+            {
                 refuse(description);
                 continue;
             }
             let differs = match find_last(body, &path.numbers(&self.schema)) {
                 Some(said) => said != element,
                 // A default is not encoded, but may have been said.
-                None => !is_default(&element) && self.is_said(request, path),
+                None => !is_default(&element) && self.is_said(request, path, options),
             };
             if differs {
                 refuse("the path and the body give different values".to_owned());
@@ -119,7 +127,7 @@ impl Transcoder {
                 refuse("another member of its oneof is given too".to_owned());
                 continue;
             }
-            bound.push(QueryField { path: (*path).clone(), element });
+            bound.push(QueryField { path: (*path).clone(), element, map_key: Vec::new() });
         }
         bound
     }
@@ -128,6 +136,7 @@ impl Transcoder {
         &self,
         request: &RestRequest<'_>,
         options: &ReadOptions,
+        body_is_set: bool,
         path: &[QueryField],
         out: &mut Vec<u8>,
         violations: &mut Vec<FieldViolation>,
@@ -135,17 +144,18 @@ impl Transcoder {
         // What is set so far: a singular field, or a oneof by the path of its message.
         let mut fields: HashMap<FieldPath, Vec<u8>> = HashMap::new();
         let mut oneofs: HashMap<(Vec<u32>, u32), u32> = HashMap::new();
+        let mut entries = HashSet::new();
         for bound in path {
             fields.insert(bound.path.clone(), bound.element.clone());
             oneofs.extend(self.oneofs(&bound.path));
         }
-        if let RequestBody::Field(body, json) = request.body
-            && !is_blank(json)
+        if let RequestBody::Field(body, _) = request.body
+            && body_is_set
         {
             oneofs.extend(self.oneofs(body));
         }
         for parameter in request.query {
-            let bound = match self.query_field(request.input, parameter) {
+            let bound = match self.query_field(request.input, parameter, options) {
                 Ok(bound) => bound,
                 Err(_)
                     if options.ignore_unknown_fields && !self.knows(request.input, parameter) =>
@@ -192,13 +202,19 @@ impl Transcoder {
                     }
                 }
             }
+            if field.cardinality == Cardinality::Map
+                && !entries.insert((bound.path.clone(), bound.map_key.clone()))
+            {
+                refuse("is given more than once");
+                continue;
+            }
             let chosen = self.oneofs(&bound.path);
             if chosen.iter().any(|(key, member)| oneofs.get(key).is_some_and(|m| m != member)) {
                 refuse("another member of its oneof is given too");
                 continue;
             }
             oneofs.extend(chosen);
-            self.put(&bound, out);
+            self.put(&bound.path, &bound.element, out);
         }
     }
 
@@ -238,24 +254,30 @@ impl Transcoder {
     }
 
     /// Whether the JSON body has a value for the field, be it its default.
-    fn is_said(&self, request: &RestRequest<'_>, path: &FieldPath) -> bool {
+    fn is_said(&self, request: &RestRequest<'_>, path: &FieldPath, options: &ReadOptions) -> bool {
+        // Where a default is a value like any other, it is on the wire.
+        if path.leaf(&self.schema).explicit_presence {
+            return false;
+        }
         let (json, skipped) = match request.body {
             RequestBody::Message(json) => (json, 0),
             RequestBody::Field(field, json) if field.is_prefix_of(path) => (json, field.depth()),
             _ => return false,
         };
-        let Ok(json) = serde_json::from_slice::<serde_json::Value>(json) else { return false };
-        let mut value = Some(&json);
-        for field in path.fields(&self.schema).skip(skipped) {
-            value = value.and_then(|v| v.get(&field.json_name).or_else(|| v.get(&field.name)));
-        }
-        value.is_some_and(|value| !value.is_null())
+        let fields: Vec<_> = path.fields(&self.schema).skip(skipped).collect();
+        self.says(json, &fields, options)
     }
 
-    fn put(&self, bound: &QueryField, out: &mut Vec<u8>) {
-        let mut parents = bound.path.numbers(&self.schema);
+    fn put(&self, path: &FieldPath, element: &[u8], out: &mut Vec<u8>) {
+        let mut parents: Vec<_> = path
+            .fields(&self.schema)
+            .map(|field| Parent {
+                number: field.number,
+                is_group: matches!(field.kind, Kind::Group(_)),
+            })
+            .collect();
         parents.pop();
-        put_nested(&parents, &bound.element, out);
+        put_nested(&parents, element, out);
     }
 }
 

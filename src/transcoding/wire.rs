@@ -135,11 +135,20 @@ pub(super) fn put_raw_varint(out: &mut Vec<u8>, value: u64) {
     }
 }
 
-fn put_long_varint(out: &mut Vec<u8>, mut value: u64) {
+fn put_long_varint(out: &mut Vec<u8>, value: u64) {
+    let (bytes, count) = varint_bytes(value);
+    // Copied whole and cut: two moves.
+    let end = out.len() + count;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+}
+
+/// A varint, and how many of the bytes are its.
+pub(super) fn varint_bytes(mut value: u64) -> ([u8; 10], usize) {
     let mut bytes = [0; 10];
-    let mut length = 0;
+    let mut count = 0;
     for byte in &mut bytes {
-        length += 1;
+        count += 1;
         if value < 0x80 {
             *byte = value as u8;
             break;
@@ -147,10 +156,7 @@ fn put_long_varint(out: &mut Vec<u8>, mut value: u64) {
         *byte = value as u8 | 0x80;
         value >>= 7;
     }
-    // Copied whole and cut: two moves.
-    let end = out.len() + length;
-    out.extend_from_slice(&bytes);
-    out.truncate(end);
+    (bytes, count)
 }
 
 /// Appends a field's key.
@@ -171,16 +177,30 @@ pub(super) fn put_varint(number: u32, value: u64, out: &mut Vec<u8>) {
     put_raw_varint(out, value);
 }
 
+/// A message on the way to a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parent {
+    pub(super) number: u32,
+    /// Whether it is written as a group.
+    pub(super) is_group: bool,
+}
+
 /// Appends `field`, an encoded field, inside the messages that `parents` leads through. Repeated
 /// calls for one parent merge when they are read, as protobuf has it.
-pub(super) fn put_nested(parents: &[u32], field: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put_nested(parents: &[Parent], field: &[u8], out: &mut Vec<u8>) {
     let Some((&outer, inner)) = parents.split_first() else {
         out.extend_from_slice(field);
         return;
     };
+    if outer.is_group {
+        put_tag(outer.number, START_GROUP, out);
+        put_nested(inner, field, out);
+        put_tag(outer.number, END_GROUP, out);
+        return;
+    }
     let mut content = Vec::with_capacity(field.len() + 8 * inner.len());
     put_nested(inner, field, &mut content);
-    put_delimited(outer, &content, out);
+    put_delimited(outer.number, &content, out);
 }
 
 /// The last occurrence of the field that `numbers` leads to, key included.
@@ -193,7 +213,7 @@ pub(super) fn find_last<'w>(wire: &'w [u8], numbers: &[u32]) -> Option<&'w [u8]>
         }
         if inner.is_empty() {
             found = Some(field.whole);
-        } else if field.is_delimited {
+        } else if field.is_message {
             found = find_last(field.content, inner).or(found);
         }
     }
@@ -205,37 +225,33 @@ pub(super) struct WireField<'w> {
     pub(super) number: u32,
     /// Key, length and content.
     pub(super) whole: &'w [u8],
-    /// The content of a length-delimited field; empty for any other.
+    /// What is in a length-delimited field or a group; empty for any other.
     pub(super) content: &'w [u8],
-    pub(super) is_delimited: bool,
+    /// Whether it can be a message.
+    pub(super) is_message: bool,
 }
 
-/// The top-level fields of a message, up to the first that is malformed. Groups are skipped.
+/// The top-level fields of a message, up to the first that is malformed.
 pub(super) fn fields(wire: &[u8]) -> impl Iterator<Item = WireField<'_>> {
     let mut position = 0;
     std::iter::from_fn(move || {
-        loop {
-            let start = position;
-            let (number, wire_type) = tag(wire, &mut position)?;
-            let value = position;
-            skip(wire, &mut position, number, wire_type)?;
-            let mut content: &[u8] = &[];
-            match wire_type {
-                START_GROUP => continue,
-                DELIMITED => {
-                    let (start, end) = delimited(wire, &mut { value })?;
-                    content = &wire[start..end];
-                }
-                _ => {}
+        let start = position;
+        let (number, wire_type) = tag(wire, &mut position)?;
+        let value = position;
+        let content: &[u8] = match wire_type {
+            START_GROUP => &wire[value..group_end(wire, &mut position, number)?],
+            DELIMITED => {
+                let (start, end) = delimited(wire, &mut position)?;
+                &wire[start..end]
             }
-            let whole = &wire[start..position];
-            return Some(WireField {
-                number,
-                whole,
-                content,
-                is_delimited: wire_type == DELIMITED,
-            });
-        }
+            _ => {
+                skip(wire, &mut position, number, wire_type)?;
+                &[]
+            }
+        };
+        let whole = &wire[start..position];
+        let is_message = matches!(wire_type, DELIMITED | START_GROUP);
+        Some(WireField { number, whole, content, is_message })
     })
 }
 
@@ -248,7 +264,8 @@ mod tests {
         let mut wire = Vec::new();
         let mut leaf = Vec::new();
         put_varint(3, 7, &mut leaf);
-        put_nested(&[1, 2], &leaf, &mut wire);
+        let parent = |number, is_group| Parent { number, is_group };
+        put_nested(&[parent(1, false), parent(2, true)], &leaf, &mut wire);
         put_delimited(1, b"", &mut wire);
         assert_eq!(find_last(&wire, &[1, 2, 3]), Some(&leaf[..]));
         assert_eq!(find_last(&wire, &[1, 2, 4]), None);

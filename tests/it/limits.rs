@@ -63,6 +63,29 @@ async fn message_limit_bytes() {
 }
 
 #[tokio::test]
+async fn json_limit_bytes() {
+    let limits = Limits { json_limit_bytes: 100, ..Limits::default() };
+    let gateway = inventory_gateway(Inventory::default()).limits(limits).build().unwrap();
+    let get = |target: &str| request(target).body(Body::empty()).unwrap();
+    assert_eq!(send(&gateway, get("GET /v1/everything?tags=a")).await.status, 200);
+    // Two bytes for each element on the wire, a line of eight in indented JSON.
+    let many = "&tags=".repeat(20);
+    let refused = send(&gateway, get(&format!("GET /v1/everything?$prettyPrint=1{many}"))).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["code"].as_i64()), (500, Some(8)));
+    assert!(refused.text().contains("too large as JSON"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn json_depth_limit_is_never_more_than_the_stack_has_room_for() {
+    let limits = Limits { json_depth_limit: usize::MAX, ..Limits::default() };
+    let gateway = inventory_gateway(Inventory::default()).limits(limits).build().unwrap();
+    let bomb = "[".repeat(1_000_000);
+    let refused =
+        send(&gateway, json("POST /v1/everything", format!("{{\"open\":{{\"a\":{bomb}"))).await;
+    assert!(refused.text().contains("nested more than 200 levels deep"), "{}", refused.text());
+}
+
+#[tokio::test]
 async fn json_depth_limit() {
     let limits = Limits { json_depth_limit: 2, ..Limits::default() };
     let gateway = inventory_gateway(Inventory::default()).limits(limits).build().unwrap();

@@ -8,7 +8,7 @@ use super::{
     },
     Reader, Stop,
     number::integer_of,
-    string::Text,
+    string::{Text, shown},
 };
 use crate::schema::{Cardinality, Kind, MessageIndex};
 
@@ -28,12 +28,13 @@ impl<'a> Reader<'a> {
         if self.is_empty(b'}') {
             return Ok(());
         }
-        self.members(plan, 0)
+        self.members(plan, false)
     }
 
     /// Reads keys and values up to the closing brace. Of a message in an `Any`, one `@type` is
     /// passed over.
-    pub(super) fn members(&mut self, plan: &'a Plan, mut types: u32) -> Result<(), Stop> {
+    pub(super) fn members(&mut self, plan: &'a Plan, in_any: bool) -> Result<(), Stop> {
+        let mut types = in_any.then_some(0);
         let mut seen = Seen::begin(plan, &mut self.seen);
         let mut expected = 0;
         loop {
@@ -70,18 +71,23 @@ impl<'a> Reader<'a> {
 
     /// Reads a key, up to its value, and finds its field. None, and the value passed over, where
     /// it has none and that is no fault.
-    fn named_field(&mut self, plan: &Plan, types: &mut u32) -> Result<Option<usize>, Stop> {
+    fn named_field(&mut self, plan: &Plan, types: &mut Option<u32>) -> Result<Option<usize>, Stop> {
         let at = self.position;
         let key = self.object_key()?;
         if let Some(index) = plan.names.get(self.text(key)) {
             self.colon()?;
             return Ok(Some(index as usize));
         }
-        let is_type = *types > 0 && self.text(key) == b"@type";
-        *types -= u32::from(is_type);
-        if !is_type && !self.options.ignore_unknown_fields {
-            let name = String::from_utf8_lossy(self.text(key)).into_owned();
-            let text = format!("{} has no field {name:?}", plan.name);
+        if let Some(types) = types
+            && self.text(key) == b"@type"
+        {
+            *types += 1;
+            if *types > 1 {
+                return Err(self.refuse(at, "this field occurs twice"));
+            }
+        } else if !self.options.ignore_unknown_fields {
+            let name = shown(self.text(key));
+            let text = format!("{} has no field {name}", plan.name);
             return Err(self.refuse(at, text));
         }
         self.colon()?;
@@ -159,7 +165,9 @@ impl<'a> Reader<'a> {
 
     fn entry(&mut self, field: &'a FieldPlan, keys: &mut KeySet) -> Result<(), Stop> {
         let entry = field.kind.message().map(|index| self.plans.message(index));
-        let Some([key, value]) = entry.map(|entry| &entry.fields[..]) else { return Ok(()) };
+        let Some([key, value]) = entry.map(|entry| &entry.fields[..]) else {
+            return Err(self.expected("a map that has entries"));
+        };
         let before = self.out.len();
         field.tag.put(&mut self.out);
         let begun = self.begin();
@@ -246,12 +254,11 @@ impl<'a> Reader<'a> {
     }
 
     fn finish_long(&mut self, begun: usize, length: usize) {
-        let mut prefix = Vec::with_capacity(10);
-        wire::put_raw_varint(&mut prefix, length as u64);
         let content = begun + 1..self.out.len();
-        self.out.resize(self.out.len() + prefix.len() - 1, 0);
-        self.out.copy_within(content, begun + prefix.len());
-        self.out[begun..begun + prefix.len()].copy_from_slice(&prefix);
+        let (prefix, count) = wire::varint_bytes(length as u64);
+        self.out.resize(self.out.len() + count - 1, 0);
+        self.out.copy_within(content, begun + count);
+        self.out[begun..begun + count].copy_from_slice(&prefix[..count]);
     }
 }
 

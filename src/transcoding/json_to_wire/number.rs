@@ -189,7 +189,7 @@ pub(super) fn integer_of(text: &[u8]) -> Option<Integer> {
         } else {
             magnitude = magnitude.checked_mul(10)?.checked_add(digit)?;
         }
-        place -= 1;
+        place = place.saturating_sub(1);
     }
     // Zeros that the exponent stands for: twenty are too many already.
     if place > 20 {
@@ -241,6 +241,7 @@ mod tests {
             "1e-1",
             "15e-1",
             "18446744073709551616",
+            "0.1e-9223372036854775808",
             "1e20",
             "1e99",
             "1e999999999999999999999",

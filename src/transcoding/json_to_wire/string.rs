@@ -156,6 +156,16 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A caller's text as an error tells it: quoted, and not at any length.
+pub(super) fn shown(text: &[u8]) -> String {
+    const SHOWN: usize = 100;
+    let text = String::from_utf8_lossy(text);
+    match text.char_indices().nth(SHOWN) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
+
 /// Marks, in the high bit of each byte, what ends a run of a string: `"`, `\`, and control
 /// characters. The lowest mark is exact; those above one may be false.
 #[inline(always)]

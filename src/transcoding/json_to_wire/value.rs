@@ -15,7 +15,7 @@ impl<'a> Reader<'a> {
     /// Reads a value and writes it behind `tag`, which is empty in a pack. A default is left out
     /// where `omits_default`. False where the value is unknown, and to be ignored.
     #[inline]
-    pub(super) fn value(
+    pub(in crate::transcoding) fn value(
         &mut self,
         field: &'a FieldPlan,
         tag: Tag,

@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
 
     fn any_value(&mut self, plan: &'a Plan) -> Result<(), Stop> {
         let [null, number, string, boolean, object, list] = &plan.fields[..] else {
-            return Ok(());
+            return Err(self.expected("a google.protobuf.Value that has its fields"));
         };
         let field = match self.peek() {
             b'n' if self.word(b"null") => {
@@ -102,13 +102,13 @@ impl<'a> Reader<'a> {
         if self.any_depth > any::DEPTH_LIMIT {
             return Err(self.refuse(at, any::too_deep()));
         }
-        let plan = self.type_of_any()?;
+        let plan = self.type_of_any(at)?;
         wire::put_tag(2, wire::DELIMITED, &mut self.out);
         let begun = self.begin();
         if plan.form == Form::Object {
-            self.members(plan, 1)?;
+            self.members(plan, true)?;
         } else {
-            self.value_of_any(plan)?;
+            self.value_of_any(plan, at)?;
         }
         if self.out.len() == begun + 1 {
             // Nothing in it: no value at all.
@@ -122,36 +122,25 @@ impl<'a> Reader<'a> {
 
     /// Finds the `@type` wherever it stands among the keys, writes it, and goes back to the first
     /// of them.
-    fn type_of_any(&mut self) -> Result<&'a Plan, Stop> {
+    fn type_of_any(&mut self, at: usize) -> Result<&'a Plan, Stop> {
         let first = self.position;
         let depth = self.depth;
-        let mut found = None;
-        loop {
-            let at = self.position;
+        let found = loop {
             let key = self.object_key()?;
             let is_type = self.text(key) == b"@type";
             self.colon()?;
-            if is_type && found.is_some() {
-                return Err(self.refuse(at, "this field occurs twice"));
-            }
             if is_type {
-                found = Some(self.any_type()?);
-                // Nearly always the first; a second one is left to whoever reads the others.
-                if at == first {
-                    break;
-                }
-            } else {
-                self.skip_value()?;
+                // A second one is left to whoever reads the others.
+                break Some(self.any_type()?);
             }
+            self.skip_value()?;
             if !self.more(b'}')? {
-                break;
+                break None;
             }
-        }
+        };
         self.position = first;
         self.depth = depth;
-        found.ok_or_else(|| {
-            self.refuse(first, "an object without `@type` is no google.protobuf.Any")
-        })
+        found.ok_or_else(|| self.refuse(at, "an object without `@type` is no google.protobuf.Any"))
     }
 
     fn any_type(&mut self) -> Result<&'a Plan, Stop> {
@@ -171,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The `value` of a type that has a form of its own.
-    fn value_of_any(&mut self, plan: &'a Plan) -> Result<(), Stop> {
+    fn value_of_any(&mut self, plan: &'a Plan, start: usize) -> Result<(), Stop> {
         let (mut found, mut types) = (false, 0);
         loop {
             let at = self.position;
@@ -201,6 +190,6 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let text = format!("a {} in an Any needs a `value`", plan.name);
-        Err(self.refuse(self.position - 1, text))
+        Err(self.refuse(start, text))
     }
 }
