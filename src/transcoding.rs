@@ -42,6 +42,7 @@ use crate::schema::{self, MessageIndex, Problems, Schema};
 
 mod any;
 mod field_mask;
+mod form;
 mod json_error;
 mod json_text;
 mod json_to_wire;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Cardinality, EnumIndex, EnumType, Field, Kind, MessageIndex, MessageType, Position, Problem,
-    Problems, Schema, Service, descriptor_set,
+    Problems, Schema, descriptor_set,
     features::Features,
     field_builder::{FieldScope, is_map_entry, resolve_field},
     source_map::SourceMap,

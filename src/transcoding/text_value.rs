@@ -3,8 +3,10 @@
 //! What a text may say is what JSON may say in quotes, and is read by the same reader.
 
 use super::{
-    ReadOptions, Transcoder, json_text,
-    plan::{FieldPlan, Form},
+    ReadOptions, Transcoder,
+    form::Form,
+    json_text,
+    plan::FieldPlan,
     wire::{self, put_delimited},
 };
 use crate::schema::{Field, Kind, MessageIndex};

@@ -2,8 +2,9 @@
 
 use super::{
     super::{
+        form::Form,
         key_set::KeySet,
-        plan::{FieldPlan, Form, Plan, Tag},
+        plan::{FieldPlan, Plan, Tag},
         wire,
     },
     Reader, Stop,

@@ -3,7 +3,8 @@
 use super::{
     super::{
         any, field_mask,
-        plan::{Form, Plan},
+        form::Form,
+        plan::Plan,
         time_text::{self, Instant},
         wire,
     },

@@ -2,7 +2,8 @@
 
 use super::{
     super::{
-        plan::{FieldPlan, Form, Plan},
+        form::Form,
+        plan::{FieldPlan, Plan},
         wire,
     },
     DEPTH_LIMIT, Parts, Stop, WireFault, Writer,

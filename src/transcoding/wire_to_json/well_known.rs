@@ -2,8 +2,10 @@
 
 use super::{
     super::{
-        any, field_mask, json_text,
-        plan::{Form, Plan},
+        any, field_mask,
+        form::Form,
+        json_text,
+        plan::Plan,
         time_text::{self, Instant},
         wire,
     },
