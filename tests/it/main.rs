@@ -18,5 +18,6 @@ mod server;
 mod streaming;
 mod support;
 mod tidy;
+mod transcoding_properties;
 #[cfg(feature = "users")]
 mod users;
