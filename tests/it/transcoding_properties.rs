@@ -13,6 +13,8 @@ mod garbage;
 mod json;
 mod message;
 mod oracle;
+#[cfg(feature = "users")]
+mod pbjson;
 mod reading;
 mod records;
 mod respell;
