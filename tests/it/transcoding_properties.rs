@@ -9,6 +9,7 @@ mod corrections;
 mod declarations;
 mod depth;
 mod exceptions;
+mod found;
 mod garbage;
 mod json;
 mod message;
