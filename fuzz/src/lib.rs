@@ -64,6 +64,7 @@ impl<'d> Case<'d> {
             emit_defaults: is_set(3),
             int64_numbers: is_set(4),
             pretty: is_set(5),
+            ..Default::default()
         };
         Some(Self { transcoder, message, read, write, input })
     }
