@@ -19,6 +19,9 @@ use crate::{
 /// What is wrong with a stream of requests, once that is found.
 pub(super) type Refused = Arc<OnceLock<Refusal>>;
 
+/// Room is made for this much of what a body announces; whoever announces more has to send it.
+const RESERVED_BYTES: u64 = 1 << 20;
+
 /// Reads `body`. A body in one piece is not copied. One that announces more than
 /// `limit_bytes` is refused before any of it is read; one that is longer on its way than a call
 /// may take is too slow, whatever the deadline.
@@ -43,8 +46,9 @@ async fn read(mut body: Body, limit_bytes: usize, idle: Duration) -> Result<Byte
     if body.size_hint().lower() > limit_bytes as u64 {
         return Err(too_large());
     }
+    let announced = body.size_hint().lower().min(RESERVED_BYTES) as usize;
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut whole = BytesMut::new();
     loop {
         let Ok(frame) = tokio::time::timeout(idle, body.frame()).await else {
             let message = format!("the body paused for more than {idle:?}");
@@ -55,22 +59,20 @@ async fn read(mut body: Body, limit_bytes: usize, idle: Duration) -> Result<Byte
             Some(Err(error)) => return Err(broken_off(&error)),
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
-        if first.len() + rest.len() + data.len() > limit_bytes {
+        if first.len() + whole.len() + data.len() > limit_bytes {
             return Err(too_large());
         }
-        if first.is_empty() {
+        if whole.is_empty() && first.is_empty() {
             first = data;
-        } else {
-            rest.extend_from_slice(&data);
+            continue;
         }
+        if whole.is_empty() {
+            whole.reserve(announced.max(first.len() + data.len()));
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
+        whole.extend_from_slice(&data);
     }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    if whole.is_empty() { Ok(first) } else { Ok(whole.freeze()) }
 }
 
 /// What came of a request's body is no body: the connection ended in it, or its text is none.
