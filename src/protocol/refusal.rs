@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use prost::Message as _;
 
 use super::{Protocol, grpc, grpc_web, rest};
 use crate::{
@@ -40,6 +41,11 @@ pub fn render(
         headers.extend(refusal.headers().clone());
     }
     headers.insert(header::CONTENT_TYPE, content_type);
+    if protocol == Protocol::Rest
+        && let Some(seconds) = retry_after_seconds(&refusal.status)
+    {
+        headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds));
+    }
     if protocol == Protocol::Grpc {
         grpc::put_status(&refusal.status, headers);
     }
@@ -65,6 +71,28 @@ pub fn put_status_json(status: &Status, transcoder: Option<&Transcoder>, out: &m
     out.extend_from_slice(b"]}");
 }
 
+/// What a `google.rpc.RetryInfo` among the details says, in whole seconds, never too early.
+fn retry_after_seconds(status: &Status) -> Option<u64> {
+    /// The parts of it; a `google.protobuf.Duration` is one too.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct RetryInfo {
+        #[prost(message, optional, tag = "1")]
+        retry_delay: Option<Delay>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Delay {
+        #[prost(int64, tag = "1")]
+        seconds: i64,
+        #[prost(int32, tag = "2")]
+        nanos: i32,
+    }
+    let mut details = status.details.iter();
+    let info = details.find(|detail| detail.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let delay = RetryInfo::decode(info.value.clone()).ok()?.retry_delay?;
+    let seconds = u64::try_from(delay.seconds).ok()?;
+    Some(seconds.saturating_add(u64::from(delay.nanos > 0)))
+}
+
 /// RPC protocols tell the code in the body or in headers; only 415 is 415 everywhere.
 fn rpc_http_status(refusal: &Refusal) -> StatusCode {
     match refusal.cause {
@@ -79,6 +107,26 @@ mod tests {
     use crate::{protocol::GrpcWebForm, status::FieldViolation};
 
     const WEB: Protocol = Protocol::GrpcWeb(GrpcWebForm::Binary);
+
+    #[test]
+    fn retry_info_is_a_header_of_rest() {
+        let retry_after = |value: &'static [u8], protocol| {
+            let mut refusal = Refusal::new(Cause::Overload, "later");
+            let type_url = "type.googleapis.com/google.rpc.RetryInfo".to_owned();
+            refusal.status.details.push(crate::status::Any { type_url, value: value.into() });
+            let response = render(protocol, &refusal, None);
+            response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned())
+        };
+        // 3 s; 1 s and 5 ns; 0 s; -1 s; nothing; not a message.
+        assert_eq!(retry_after(b"\x0a\x02\x08\x03", Protocol::Rest).as_deref(), Some("3"));
+        assert_eq!(retry_after(b"\x0a\x04\x08\x01\x10\x05", Protocol::Rest).as_deref(), Some("2"));
+        assert_eq!(retry_after(b"\x0a\x00", Protocol::Rest).as_deref(), Some("0"));
+        let negative = b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+        assert_eq!(retry_after(negative, Protocol::Rest), None);
+        assert_eq!(retry_after(b"", Protocol::Rest), None);
+        assert_eq!(retry_after(b"\xff", Protocol::Rest), None);
+        assert_eq!(retry_after(b"\x0a\x02\x08\x03", Protocol::Grpc), None);
+    }
 
     #[test]
     fn each_protocol_is_answered_in_its_own_form() {
