@@ -40,7 +40,7 @@ pub use builder::GatewayBuilder;
 
 use crate::{
     config::{Deadlines, Limits},
-    protocol::{Protocol, metadata, refusal, sse, timeout},
+    protocol::{Protocol, accept, metadata, refusal, sse, timeout},
     routing::{Found, MethodId, Route, RouteTable},
     schema::Problems,
     status::{Cause, Refusal},
@@ -150,17 +150,21 @@ impl Gateway {
         let (head, body) = request.into_parts();
         let protocol = Protocol::detect(&head.headers);
         let is_head = head.method == Verb::HEAD;
+        let form = match protocol {
+            Protocol::Rest if accept::names(&head.headers, refusal::PROBLEM_JSON) => Form::Problem,
+            protocol => Form::Of(protocol),
+        };
         let table = self.shared.table.load_full();
         let mut response = match self.find(protocol, &head, &table) {
             Ok(Some(target)) => {
                 let transcoder = Arc::clone(&table.served[target.method.schema].transcoder);
                 match self.call(protocol, target, table, head, body).await {
                     Ok(response) => response,
-                    Err(refused) => refuse(protocol, &refused, Some(&transcoder)),
+                    Err(refused) => refuse(form, &refused, Some(&transcoder)),
                 }
             }
             Ok(None) => self.options(&head, &table),
-            Err(refused) => refuse(protocol, &refused, None),
+            Err(refused) => refuse(form, &refused, None),
         };
         if is_head {
             // The headers are those of GET; a stream is cancelled by dropping its body.
@@ -257,14 +261,23 @@ fn no_content() -> Response<ReplyBody> {
     response
 }
 
-fn refuse(
-    protocol: Protocol,
-    refusal: &Refusal,
-    transcoder: Option<&Transcoder>,
-) -> Response<ReplyBody> {
+/// How a caller is told of a refusal.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As its protocol has it.
+    Of(Protocol),
+    /// By RFC 9457, because it asked for that.
+    Problem,
+}
+
+fn refuse(form: Form, refusal: &Refusal, transcoder: Option<&Transcoder>) -> Response<ReplyBody> {
     // Not the message: it may quote the request.
     tracing::debug!(cause = ?refusal.cause, fault = ?refusal.fault(), "refused");
-    refusal::render(protocol, refusal, transcoder).map(ReplyBody::full)
+    let response = match form {
+        Form::Of(protocol) => refusal::render(protocol, refusal, transcoder),
+        Form::Problem => refusal::render_problem(refusal, transcoder),
+    };
+    response.map(ReplyBody::full)
 }
 
 fn wrong_method(allow: impl Iterator<Item = String>, found: &Verb) -> Refusal {

@@ -9,6 +9,12 @@ pub fn accepts(headers: &HeaderMap, media: &str) -> bool {
     quality(headers, media) > 0
 }
 
+/// Whether the request names `media` itself, and not only a range that it is in.
+pub fn names(headers: &HeaderMap, media: &str) -> bool {
+    let range = range_of(headers, media);
+    range.is_some_and(|range| specificity(range, media) == Some(2) && q(range) > 0)
+}
+
 /// The q-value of `media` in thousandths; the most specific range that covers it counts.
 pub fn quality(headers: &HeaderMap, media: &str) -> u16 {
     if !headers.contains_key(header::ACCEPT) {
@@ -79,5 +85,11 @@ mod tests {
         assert_eq!(quality_of("text/event-stream", "text/event-stream"), 1_000);
         assert_eq!(quality_of("text/event-stream;q=x", "text/event-stream"), 0);
         assert!(accepts(&HeaderMap::new(), "application/json"));
+        let names_it = |accept: &'static str| {
+            let value = http::HeaderValue::from_static(accept);
+            names(&HeaderMap::from_iter([(header::ACCEPT, value)]), "application/json")
+        };
+        assert!(names_it("*/*, application/json") && !names_it("*/*"));
+        assert!(!names_it("application/json;q=0"));
     }
 }

@@ -52,6 +52,32 @@ pub fn render(
     response
 }
 
+/// The media type of RFC 9457.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// The answer that `refusal` is for a REST caller that asked for RFC 9457: `title` is that of the
+/// HTTP status, `detail` the message; `code` and `details` are those of `google.rpc.Status`.
+pub fn render_problem(refusal: &Refusal, transcoder: Option<&Transcoder>) -> Response<Bytes> {
+    let mut response = render(Protocol::Rest, refusal, transcoder);
+    let status = response.status();
+    let mut json = b"{\"type\":\"about:blank\",\"title\":".to_vec();
+    let title = status.canonical_reason().unwrap_or("Error");
+    json.extend_from_slice(serde_json::Value::from(title).to_string().as_bytes());
+    json.extend_from_slice(b",\"status\":");
+    json.extend_from_slice(status.as_str().as_bytes());
+    json.extend_from_slice(b",\"detail\":");
+    let detail = serde_json::Value::from(&*refusal.status.message);
+    json.extend_from_slice(detail.to_string().as_bytes());
+    json.push(b',');
+    // The members of the Status, behind its brace.
+    let whole = response.body();
+    json.extend_from_slice(whole.get(1..).unwrap_or_default());
+    let content_type = HeaderValue::from_static(PROBLEM_JSON);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    *response.body_mut() = json.into();
+    response
+}
+
 /// Appends a `google.rpc.Status` as JSON: `{"code":5,"message":"…","details":[…]}`.
 pub fn put_status_json(status: &Status, transcoder: Option<&Transcoder>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"code\":");
@@ -107,6 +133,19 @@ mod tests {
     use crate::{protocol::GrpcWebForm, status::FieldViolation};
 
     const WEB: Protocol = Protocol::GrpcWeb(GrpcWebForm::Binary);
+
+    #[test]
+    fn a_problem_is_rfc_9457() {
+        let refusal = Refusal::new(Cause::UnknownPath, "no \"route\"");
+        let response = render_problem(&refusal, None);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let json: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        let expected = serde_json::json!({
+            "type": "about:blank", "title": "Not Found", "status": 404,
+            "detail": "no \"route\"", "code": 5, "message": "no \"route\"", "details": [],
+        });
+        assert_eq!(json, expected);
+    }
 
     #[test]
     fn retry_info_is_a_header_of_rest() {
