@@ -122,12 +122,9 @@ pub fn field_text(
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
-    use crate::schema::FieldPath;
 
-    fn transcoder() -> (Transcoder, MessageIndex) {
+    pub(super) fn transcoder() -> (Transcoder, MessageIndex) {
         let bytes = transom_test_services::INVENTORY_DESCRIPTOR_SET;
         let schema = Arc::new(Schema::from_descriptor_set(bytes).unwrap());
         let everything = schema.message_by_name("inventory.v1.Everything").unwrap();
@@ -267,303 +264,12 @@ mod tests {
         );
     }
 
-    /// Binds a query (and a path-bound `text`), and answers the message as JSON.
-    fn bind(text: Option<&str>, query: &[(&str, &str)], body: &str) -> Result<String, String> {
-        let (transcoder, everything) = transcoder();
-        let path = FieldPath::resolve(transcoder.schema(), everything, "text").unwrap();
-        let captures: Vec<_> = text.iter().map(|text| (&path, Cow::Borrowed(*text))).collect();
-        let query: Vec<_> = query
-            .iter()
-            .map(|(name, value)| QueryParameter { name: (*name).into(), value: (*value).into() })
-            .collect();
-        let body = match body {
-            "" => RequestBody::None,
-            body => RequestBody::Message(body.as_bytes()),
-        };
-        let request =
-            RestRequest { input: everything, path: &captures, query: &query, body, resume: None };
-        let mut wire = Vec::new();
-        transcoder.bind(&request, &ReadOptions::default(), &mut wire).map_err(|violations| {
-            let said = violations.iter().map(|v| format!("{}: {}", v.field, v.description));
-            said.collect::<Vec<_>>().join("; ")
-        })?;
-        let mut json = Vec::new();
-        transcoder.wire_to_json(everything, &wire, &WriteOptions::default(), &mut json).unwrap();
-        Ok(String::from_utf8(json).unwrap())
-    }
-
-    #[test]
-    fn a_query_sets_every_kind_of_field() {
-        let query = [
-            ("signed", "-3"),
-            ("big", "-9"),
-            ("unsigned", "3"),
-            ("huge", "9"),
-            ("zigzag", "-2"),
-            ("fixed", "5"),
-            ("real", "1e2"),
-            ("small_real", "NaN"),
-            ("flag", "true"),
-            ("blob", "_-8"),
-            ("kind", "KIND_TOOL"),
-            ("tags", "a"),
-            ("tags", "b"),
-            ("numbers", "1"),
-            ("kinds", "2"),
-            ("kinds", "77"),
-            ("labels[k]", "v=w"),
-            ("childrenById[4]", ""),
-            ("child.child.text", "deep"),
-            ("child.tags", "t"),
-            ("at", "2026-01-02T03:04:05Z"),
-            ("takes", "1.5s"),
-            ("mask", "a,b.c"),
-            ("open", r#"{"a":1}"#),
-            ("maybe_big", "8"),
-            ("maybeText", ""),
-            ("left", "l"),
-        ];
-        let query: Vec<_> = query.into_iter().filter(|(n, _)| *n != "childrenById[4]").collect();
-        assert_eq!(
-            bind(Some("p"), &query, "").unwrap(),
-            concat!(
-                r#"{"text":"p","signed":-3,"big":"-9","unsigned":3,"huge":"9","zigzag":-2,"#,
-                r#""fixed":"5","real":100,"smallReal":"NaN","flag":true,"blob":"/+8=","#,
-                r#""kind":"KIND_TOOL","tags":["a","b"],"numbers":[1],"kinds":["KIND_PART",77],"#,
-                r#""labels":{"k":"v=w"},"child":{"tags":["t"],"child":{"text":"deep"}},"#,
-                r#""at":"2026-01-02T03:04:05Z","takes":"1.500s","mask":"a,b.c","open":{"a":1},"#,
-                r#""maybeBig":"8","maybeText":"","left":"l"}"#
-            )
-        );
-    }
-
-    #[test]
-    fn every_violation_of_a_query_is_told() {
-        let error = bind(
-            Some("p"),
-            &[
-                ("nope", "1"),
-                ("signed", "x"),
-                ("flag", "yes"),
-                ("kind", "KIND_NOPE"),
-                ("text", "other"),
-                ("opt", "1"),
-                ("opt", "2"),
-                ("left", "a"),
-                ("right", "1"),
-                ("child", "x"),
-                ("labels", "x"),
-                ("opt[k]", "v"),
-                ("blob", "!"),
-                ("real", "1e999"),
-            ],
-            "",
-        )
-        .unwrap_err();
-        for said in [
-            "nope: is not a parameter of this method: `inventory.v1.Everything` has no field `nope`",
-            r#"signed: expected a 32-bit integer, found "x""#,
-            r#"flag: expected true or false, found "yes""#,
-            r#"kind: expected a name or number of inventory.v1.Kind, found "KIND_NOPE""#,
-            "text: the path and the query give different values",
-            "opt: is given more than once",
-            "right: another member of its oneof is given too",
-            "child: inventory.v1.Everything is a message: name one of its fields",
-            "labels: is a map: write labels[key]=value",
-            "opt[k]: is not a map",
-            r#"blob: expected base64, found "!""#,
-            r#"real: expected a number in the range of a double, found "1e999""#,
-        ] {
-            assert!(error.contains(said), "{said}\n{error}");
-        }
-        assert_eq!(error.split("; ").count(), 12, "{error}");
-    }
-
-    #[test]
-    fn the_path_wins_and_a_different_value_elsewhere_is_refused() {
-        assert_eq!(bind(Some("p"), &[("text", "p")], "").unwrap(), r#"{"text":"p"}"#);
-        assert_eq!(bind(Some("p"), &[], r#"{"text":"p"}"#).unwrap(), r#"{"text":"p"}"#);
-        assert_eq!(
-            bind(Some("p"), &[], r#"{"text":"q"}"#).unwrap_err(),
-            "text: the path and the body give different values"
-        );
-        assert_eq!(
-            bind(Some("p"), &[("signed", "1")], "{}").unwrap_err(),
-            "signed: belongs in the body: this method takes its whole message from there"
-        );
-    }
-
-    #[test]
-    fn the_path_and_the_body_disagree_about_defaults_and_oneofs_too() {
-        let contradiction = "text: the path and the body give different values";
-        assert_eq!(bind(Some("p"), &[], r#"{"text":""}"#).unwrap_err(), contradiction);
-        assert_eq!(bind(Some("p"), &[], r#"{"text":null}"#).unwrap(), r#"{"text":"p"}"#);
-        assert_eq!(bind(Some(""), &[], r#"{"text":""}"#).unwrap(), "{}");
-
-        let (transcoder, everything) = transcoder();
-        let bind_path = |name: &str, text: &str, body: &str, query: &[(&str, &str)]| {
-            let path = FieldPath::resolve(transcoder.schema(), everything, name).unwrap();
-            let captures = [(&path, Cow::Borrowed(text))];
-            let query: Vec<_> = query
-                .iter()
-                .map(|(n, v)| QueryParameter { name: (*n).into(), value: (*v).into() })
-                .collect();
-            let body = match body {
-                "" => RequestBody::None,
-                body => RequestBody::Message(body.as_bytes()),
-            };
-            let request = RestRequest {
-                input: everything,
-                path: &captures,
-                query: &query,
-                body,
-                resume: None,
-            };
-            transcoder
-                .bind(&request, &ReadOptions::default(), &mut Vec::new())
-                .map_err(|violations| violations[0].description.clone())
-        };
-        let oneof = "another member of its oneof is given too";
-        assert_eq!(bind_path("left", "l", r#"{"right":1}"#, &[]).unwrap_err(), oneof);
-        assert_eq!(bind_path("left", "l", "", &[("right", "1")]).unwrap_err(), oneof);
-        assert_eq!(bind_path("maybe_big", "0", r#"{"maybeBig":"0"}"#, &[]), Ok(()));
-        // What a path binds whole, a query cannot change inside.
-        let inside = bind_path("at", "2026-01-02T03:04:05Z", "", &[("at.nanos", "5")]);
-        assert!(inside.unwrap_err().contains("write it as one value"));
-    }
-
-    #[test]
-    fn a_oneof_around_a_path_field_is_one_choice_too() {
-        let source = "syntax = \"proto3\"; message A { string id = 1; } \
-                      message R { oneof x { A a = 1; A b = 2; } }";
-        let schema = Arc::new(schema::compile_for_tests("r.proto", source).unwrap());
-        let input = schema.message_by_name("R").unwrap();
-        let transcoder = Transcoder::new(schema).unwrap();
-        let path = FieldPath::resolve(transcoder.schema(), input, "a.id").unwrap();
-        let captures = [(&path, Cow::Borrowed("1"))];
-        let bind = |body: &str| {
-            let body = RequestBody::Message(body.as_bytes());
-            let request = RestRequest { input, path: &captures, query: &[], body, resume: None };
-            transcoder.bind(&request, &ReadOptions::default(), &mut Vec::new())
-        };
-        assert!(bind(r#"{"a":{"id":"1"}}"#).is_ok());
-        assert!(bind(r#"{"b":{"id":"1"}}"#).is_err());
-    }
-
-    #[test]
-    fn a_stream_resumes_behind_an_event_whatever_the_request_said() {
-        let (transcoder, everything) = transcoder();
-        let text = FieldPath::resolve(transcoder.schema(), everything, "text").unwrap();
-        for (query, body) in [(vec![("text", "old")], ""), (vec![], r#"{"text":"old"}"#)] {
-            let query: Vec<_> = query
-                .iter()
-                .map(|(n, v): &(&str, &str)| QueryParameter {
-                    name: (*n).into(),
-                    value: (*v).into(),
-                })
-                .collect();
-            let body = match body {
-                "" => RequestBody::None,
-                body => RequestBody::Message(body.as_bytes()),
-            };
-            let resume = Some((&text, "new"));
-            let request = RestRequest { input: everything, path: &[], query: &query, body, resume };
-            let (mut wire, mut json) = (Vec::new(), Vec::new());
-            transcoder.bind(&request, &ReadOptions::default(), &mut wire).unwrap();
-            let options = WriteOptions::default();
-            transcoder.wire_to_json(everything, &wire, &options, &mut json).unwrap();
-            assert_eq!(json, br#"{"text":"new"}"#);
-        }
-    }
-
-    #[test]
-    fn a_body_field_is_one_value_and_no_more() {
-        let (transcoder, everything) = transcoder();
-        let tags = FieldPath::resolve(transcoder.schema(), everything, "tags").unwrap();
-        let bind = |body: &str| {
-            let request = RestRequest {
-                input: everything,
-                path: &[],
-                query: &[],
-                body: RequestBody::Field(&tags, body.as_bytes()),
-                resume: None,
-            };
-            let mut wire = Vec::new();
-            transcoder.bind(&request, &ReadOptions::default(), &mut wire).map(|()| wire)
-        };
-        assert_eq!(bind(r#"["a"]"#).unwrap(), b"\x6a\x01a");
-        assert_eq!(bind(" ").unwrap(), b"");
-        assert!(bind(r#"["a"],"flag":true"#).is_err());
-        let violations = bind(r#"["a",1]"#).unwrap_err();
-        assert_eq!(violations[0].field, "tags[1]");
-    }
-
     /// The message `M` of a proto2 source.
-    fn legacy(source: &str) -> (Transcoder, MessageIndex) {
+    pub(super) fn legacy(source: &str) -> (Transcoder, MessageIndex) {
         let source = format!("syntax = \"proto2\"; {source}");
         let schema = Arc::new(schema::compile_for_tests("legacy.proto", &source).unwrap());
         let message = schema.message_by_name("M").unwrap();
         (Transcoder::new(schema).unwrap(), message)
-    }
-
-    fn bind_in(
-        (transcoder, input): &(Transcoder, MessageIndex),
-        path: Option<(&str, &str)>,
-        query: &[(&str, &str)],
-        body: &str,
-    ) -> Result<Vec<u8>, String> {
-        let resolve = |name| FieldPath::resolve(transcoder.schema(), *input, name).unwrap();
-        let path = path.map(|(name, text)| (resolve(name), text));
-        let path: Vec<_> = path.iter().map(|(path, text)| (path, Cow::Borrowed(*text))).collect();
-        let query: Vec<_> = query
-            .iter()
-            .map(|(name, value)| QueryParameter { name: (*name).into(), value: (*value).into() })
-            .collect();
-        let body = match body {
-            "" => RequestBody::None,
-            body => RequestBody::Message(body.as_bytes()),
-        };
-        let request = RestRequest { input: *input, path: &path, query: &query, body, resume: None };
-        let mut wire = Vec::new();
-        transcoder
-            .bind(&request, &ReadOptions::default(), &mut wire)
-            .map(|()| wire)
-            .map_err(|violations| violations[0].description.clone())
-    }
-
-    #[test]
-    fn path_and_query_reach_into_groups_as_the_body_does() {
-        let legacy = legacy("message M { optional group G = 3 { optional string id = 1; } }");
-        let in_group = b"\x1b\x0a\x01a\x1c".to_vec();
-        assert_eq!(bind_in(&legacy, None, &[("g.id", "a")], ""), Ok(in_group.clone()));
-        assert_eq!(bind_in(&legacy, None, &[], r#"{"g":{"id":"a"}}"#), Ok(in_group.clone()));
-        let twice = [&in_group[..], &in_group].concat();
-        assert_eq!(bind_in(&legacy, Some(("g.id", "a")), &[], r#"{"g":{"id":"a"}}"#), Ok(twice));
-        let error = bind_in(&legacy, Some(("g.id", "")), &[], r#"{"g":{"id":"b"}}"#).unwrap_err();
-        assert_eq!(error, "the path and the body give different values");
-    }
-
-    #[test]
-    fn a_text_means_in_a_query_what_it_means_in_json() {
-        let legacy = legacy(
-            "enum E { A = 1; } message M { optional int32 i = 1; optional float f = 2; \
-             optional E e = 3; map<string, int32> m = 4; }",
-        );
-        for (name, text) in [("i", "1e2"), ("i", "1.0"), ("f", "16777217.00000000001"), ("e", "A")]
-        {
-            let json = format!("{{\"{name}\":\"{text}\"}}");
-            let (query, body) =
-                (bind_in(&legacy, None, &[(name, text)], ""), bind_in(&legacy, None, &[], &json));
-            assert_eq!(query, body, "{json}");
-            assert!(query.is_ok(), "{json}");
-        }
-        for (name, text) in
-            [("i", "+5"), ("i", "007"), ("f", ".5"), ("f", "5."), ("e", "7"), ("e", "B")]
-        {
-            assert!(bind_in(&legacy, None, &[(name, text)], "").is_err(), "{name}={text}");
-        }
-        let twice = bind_in(&legacy, None, &[("m[a]", "1"), ("m[a]", "2")], "").unwrap_err();
-        assert_eq!(twice, "is given more than once");
     }
 
     #[test]
@@ -629,27 +335,18 @@ mod tests {
         let unknown = error(&wire);
         assert_eq!((unknown.path.as_str(), unknown.kind), ("any", WireFault::NoForm));
         assert!(unknown.message.contains(r#""\u{1}\u{1}"#), "{unknown}");
-    }
-
-    #[test]
-    fn one_large_entry_does_not_make_every_other_slow() {
-        let legacy = legacy("message M { map<string, string> m = 1; }");
-        let entry = |key: &str, junk: usize| {
-            let mut content = Vec::new();
-            wire::put_delimited(1, key.as_bytes(), &mut content);
-            wire::put_delimited(2, b"", &mut content);
-            content.extend(b"\x18\x00".repeat(junk));
-            let mut field = Vec::new();
-            wire::put_delimited(1, &content, &mut field);
-            field
-        };
-        let mut wire = entry("AAAAAAAA000BBBBBBBB", 500_000);
-        for number in 1..3_000 {
-            wire.extend(entry(&format!("AAAAAAAA{number:04}BBBBBBBB"), 0));
-        }
-        // Each entry once more is 3,000 times 1 MB: minutes, where this takes milliseconds.
-        let mut json = Vec::new();
-        legacy.0.wire_to_json(legacy.1, &wire, &WriteOptions::default(), &mut json).unwrap();
-        assert!(json.ends_with(b"\"AAAAAAAA2999BBBBBBBB\":\"\"}}"));
+        let mask = transcoder.schema().message(everything).field("mask").unwrap().number;
+        let (mut paths, mut wire) = (Vec::new(), Vec::new());
+        wire::put_delimited(1, format!("a\n_{}", "b".repeat(10_000)).as_bytes(), &mut paths);
+        wire::put_delimited(1, b"not_1", &mut paths);
+        wire::put_delimited(mask, &paths, &mut wire);
+        let unspeakable = error(&wire).message;
+        assert!(unspeakable.contains(r#""not_1""#), "{unspeakable}");
+        paths.clear();
+        wire.clear();
+        wire::put_delimited(1, format!("a\n__{}", "b".repeat(10_000)).as_bytes(), &mut paths);
+        wire::put_delimited(mask, &paths, &mut wire);
+        let long = error(&wire).message;
+        assert!(long.len() < 200 && !long.contains('\n'), "{long}");
     }
 }

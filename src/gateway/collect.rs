@@ -14,10 +14,19 @@ use crate::{
     config::Deadlines,
     protocol::grpc_web::NotBase64,
     status::{Cause, Refusal},
+    upstream::BoxError,
 };
 
 /// What is wrong with a stream of requests, once that is found.
 pub(super) type Refused = Arc<OnceLock<Refusal>>;
+
+/// Leaves what is wrong with a stream of requests for the caller; the upstream only sees it break
+/// off, with the error that this answers.
+pub(super) fn break_off(refused: &Refused, refusal: Refusal) -> BoxError {
+    let error = refusal.status.message.clone();
+    let _ = refused.set(refusal);
+    error.into()
+}
 
 /// Room is made for this much of what a body announces; whoever announces more has to send it.
 const RESERVED_BYTES: u64 = 1 << 20;

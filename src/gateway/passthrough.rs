@@ -18,7 +18,7 @@ use http_body::Frame;
 use super::{
     ReplyBody,
     call::Call,
-    collect::{Refused, broken_off, collect},
+    collect::{Refused, break_off, broken_off, collect},
     grpc_web,
     guard::{Sent, StreamGuard},
     reply::{self, CallEnd, ReplyEvent, UpstreamReply},
@@ -306,9 +306,7 @@ struct ScannedBody {
 
 impl ScannedBody {
     fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let error = refusal.status.message.clone();
-        let _ = self.refused.set(refusal);
-        Poll::Ready(Some(Err(error.into())))
+        Poll::Ready(Some(Err(break_off(&self.refused, refusal))))
     }
 }
 

@@ -13,7 +13,7 @@ use http_body::Frame;
 
 use super::{
     call::Call,
-    collect::{Refused, broken_off},
+    collect::{Refused, break_off, broken_off},
     guard::Sent,
     rest,
 };
@@ -77,9 +77,7 @@ impl JsonMessages {
     }
 
     fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let error = refusal.status.message.clone();
-        let _ = self.refused.set(refusal);
-        Poll::Ready(Some(Err(error.into())))
+        Poll::Ready(Some(Err(break_off(&self.refused, refusal))))
     }
 }
 

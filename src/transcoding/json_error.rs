@@ -80,6 +80,9 @@ fn path(json: &[u8], offset: usize) -> String {
     tell(&stack)
 }
 
+/// Of a key, no more than so many characters are told.
+const SHOWN: usize = 100;
+
 fn tell(stack: &[Frame<'_>]) -> String {
     let mut path = String::new();
     for frame in stack {
@@ -89,7 +92,7 @@ fn tell(stack: &[Frame<'_>]) -> String {
                 if !path.is_empty() {
                     path.push('.');
                 }
-                path.push_str(key);
+                path.extend(key.chars().take(SHOWN));
             }
             Frame::Array(index) => path.push_str(&format!("[{index}]")),
         }
@@ -97,8 +100,8 @@ fn tell(stack: &[Frame<'_>]) -> String {
     path
 }
 
-/// Behind the string that begins at `start`.
-fn string_end(json: &[u8], start: usize) -> usize {
+/// Behind the string that begins at `start`; the end of the text where it has none.
+pub(super) fn string_end(json: &[u8], start: usize) -> usize {
     let mut escaped = false;
     let closing = json[start + 1..].iter().position(|&byte| {
         let closes = byte == b'"' && !escaped;

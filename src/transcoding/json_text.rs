@@ -18,15 +18,43 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PA
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// Marks, in the high bit of each byte, what cannot stand in a JSON string as it is: control
-/// characters, `"`, `\`, and everything beyond ASCII. The lowest mark is exact; those above one
-/// may be false.
+/// Marks, in the high bit of each byte of ASCII, control characters, `"` and `\`; what else is set
+/// means nothing. The lowest mark is exact; those above one may be false.
 #[inline(always)]
-fn marks(word: u64) -> u64 {
+fn specials(word: u64) -> u64 {
     let control = word.wrapping_sub(ONES * 0x20);
     let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (control | quote | backslash | word) & HIGH
+    control | quote | backslash
+}
+
+/// Marks, as [`specials`], what cannot be copied into a JSON string unseen: those, and everything
+/// beyond ASCII.
+#[inline(always)]
+fn marks(word: u64) -> u64 {
+    (specials(word) | word) & HIGH
+}
+
+/// Marks, as [`specials`], what ends a run of a JSON string that is read.
+#[inline(always)]
+pub(super) fn run_ends(word: u64) -> u64 {
+    specials(word) & !word & HIGH
+}
+
+/// Whether a byte of the word is beyond ASCII.
+#[inline(always)]
+pub(super) fn is_beyond_ascii(word: u64) -> bool {
+    word & HIGH != 0
+}
+
+/// Somebody's text as an error tells it: quoted, and not at any length.
+pub(super) fn shown(text: &[u8]) -> String {
+    const SHOWN: usize = 100;
+    let text = String::from_utf8_lossy(text);
+    match text.char_indices().nth(SHOWN) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
 }
 
 #[inline(always)]

@@ -28,9 +28,6 @@ pub(super) struct QueryField {
     pub(super) map_key: Vec<u8>,
 }
 
-/// Its fields say nothing without each other.
-const ANY: &str = "google.protobuf.Any";
-
 /// Field paths longer than this are refused.
 pub const FIELD_PATH_DEPTH_LIMIT: usize = 32;
 
@@ -56,7 +53,7 @@ impl Transcoder {
             .map_err(|reason| violation(format!("is not a parameter of this method: {reason}")))?;
         let outer = path.fields(&self.schema).rev().skip(1);
         for kind in outer.filter_map(|field| field.kind.message()) {
-            if self.has_text_form(kind) || self.schema.message(kind).name == ANY {
+            if !self.is_object(kind) {
                 let name = &self.schema.message(kind).name;
                 return Err(violation(format!("is inside a {name}: write it as one value")));
             }

@@ -38,9 +38,9 @@ impl Transcoder {
         read.map_err(|error| error.message)
     }
 
-    /// Whether a path or a query can give a message as one text, or else only its fields.
-    pub(super) fn has_text_form(&self, message: MessageIndex) -> bool {
-        !matches!(self.plans.message(message).form, Form::Object | Form::Any | Form::Empty)
+    /// Whether JSON has the fields of a message as keys, so that a path can go through it.
+    pub(super) fn is_object(&self, message: MessageIndex) -> bool {
+        self.plans.message(message).form == Form::Object
     }
 
     /// The JSON that a text stands for.

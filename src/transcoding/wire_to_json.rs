@@ -7,7 +7,7 @@
 //! each field of those that need it (`gather`). Twice at most, however it nests.
 
 use super::{
-    Transcoder, any,
+    DEPTH_LIMIT, Transcoder, any,
     plan::{FieldPlan, Plans},
     pretty,
 };
@@ -138,7 +138,7 @@ impl Transcoder {
         out.push(b'}');
     }
 
-    /// Runs `write`, once more where fields turn out not to be in order, and cleans up after it.
+    /// Runs `write`, once more where it stops, and cleans up after it.
     fn write<'a>(
         &'a self,
         wire: &'a [u8],
@@ -213,13 +213,10 @@ struct Writer<'a> {
     spare_keys: Vec<super::key_set::KeySet>,
 }
 
-/// How deep messages may nest.
-const DEPTH_LIMIT: usize = super::DEPTH_LIMIT;
-
 /// Why writing stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    /// Something is not in order: begin again, and look first.
+    /// A field is there again, or in pieces: begin again, and look first.
     Disorder,
     /// The fault is told in the writer.
     Fault,

@@ -1,6 +1,6 @@
 //! JSON's tokens: blanks, punctuation, nesting, values passed over; and how faults are told.
 
-use super::{Reader, Stop};
+use super::{super::json_error, Reader, Stop};
 
 impl<'a> Reader<'a> {
     /// The next byte; 0, which JSON has nowhere, at the end.
@@ -181,15 +181,7 @@ impl<'a> Reader<'a> {
             [] => "the end of the input".to_owned(),
             [b'{', ..] => "an object".to_owned(),
             [b'[', ..] => "an array".to_owned(),
-            [b'"', inner @ ..] => {
-                let mut escaped = false;
-                let closing = inner.iter().position(|&byte| {
-                    let closes = byte == b'"' && !escaped;
-                    escaped = byte == b'\\' && !escaped;
-                    closes
-                });
-                token(closing.map_or(rest.len(), |at| at + 2))
-            }
+            [b'"', ..] => token(json_error::string_end(rest, 0)),
             [0xef, 0xbb, 0xbf, ..] => "a byte order mark".to_owned(),
             [byte, ..] if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.') => {
                 let is_part =

@@ -3,13 +3,14 @@
 use super::{
     super::{
         form::Form,
+        json_text::shown,
         key_set::KeySet,
         plan::{FieldPlan, Plan, Tag},
         wire,
     },
     Reader, Stop,
     number::integer_of,
-    string::{Text, shown},
+    string::Text,
 };
 use crate::schema::{Cardinality, Kind, MessageIndex};
 

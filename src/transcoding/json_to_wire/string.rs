@@ -1,6 +1,6 @@
 //! JSON strings, read: most are used where they stand.
 
-use super::{Reader, Stop};
+use super::{super::json_text, Reader, Stop};
 
 /// The content of a string, in UTF-8.
 #[derive(Clone, Copy)]
@@ -10,9 +10,6 @@ pub(super) enum Text {
     /// In the reader's `unescaped`, until the next string.
     Unescaped,
 }
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
 
 impl<'a> Reader<'a> {
     /// The bytes of a string that was read last.
@@ -33,7 +30,7 @@ impl<'a> Reader<'a> {
         let mut beyond_ascii = 0;
         while let Some(chunk) = json.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
             let word = u64::from_le_bytes(*chunk);
-            let marked = marks(word);
+            let marked = json_text::run_ends(word);
             if marked == 0 {
                 beyond_ascii |= word;
                 at += 8;
@@ -55,7 +52,9 @@ impl<'a> Reader<'a> {
         if json.get(at) != Some(&b'"') {
             return self.unusual_string(start, at);
         }
-        if beyond_ascii & HIGH != 0 && std::str::from_utf8(&json[start..at]).is_err() {
+        if json_text::is_beyond_ascii(beyond_ascii)
+            && std::str::from_utf8(&json[start..at]).is_err()
+        {
             return Err(self.not_utf8(start, at));
         }
         self.position = at + 1;
@@ -154,24 +153,4 @@ impl<'a> Reader<'a> {
         };
         self.refuse(start + good, "a string that is not UTF-8")
     }
-}
-
-/// A caller's text as an error tells it: quoted, and not at any length.
-pub(super) fn shown(text: &[u8]) -> String {
-    const SHOWN: usize = 100;
-    let text = String::from_utf8_lossy(text);
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
-}
-
-/// Marks, in the high bit of each byte, what ends a run of a string: `"`, `\`, and control
-/// characters. The lowest mark is exact; those above one may be false.
-#[inline(always)]
-fn marks(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * 0x20);
-    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (control | quote | backslash) & !word & HIGH
 }

@@ -1,4 +1,4 @@
-//! Messages whose fields are not in order: the occurrences of each field are gathered first.
+//! Messages that have fields again or in pieces: the occurrences of each are gathered first.
 
 use super::{
     super::{

@@ -1,4 +1,4 @@
-//! Messages whose fields are in order: each is written as it is read.
+//! Messages that have each field once: each is written as it is read.
 
 use super::{
     super::{

@@ -107,7 +107,8 @@ impl<'a> Writer<'a> {
             match std::str::from_utf8(&wire[start..end]) {
                 Ok(path) if field_mask::put_json_path(&mut text, path) => {}
                 Ok(path) => {
-                    refused = Some((start, format!("the path `{path}` has no form in JSON")))
+                    let path = json_text::shown(path.as_bytes());
+                    refused = Some((start, format!("the path {path} has no form in JSON")));
                 }
                 Err(_) => refused = Some((start, "a path that is not UTF-8".to_owned())),
             }
@@ -225,7 +226,10 @@ impl<'a> Writer<'a> {
         };
         let known = any::type_name(type_url).and_then(|name| self.plans.by_name(name));
         let Some(message) = known else {
-            let text = format!("google.protobuf.Any of the unknown type {}", shown(type_url));
+            let text = format!(
+                "google.protobuf.Any of the unknown type {}",
+                json_text::shown(type_url.as_bytes())
+            );
             return Err(self.fault(WireFault::NoForm, self.offset_of(parts), text));
         };
         self.any_of(type_url, message, Parts::Whole(value.0, value.1))
@@ -274,13 +278,4 @@ fn usual_instant(wire: &[u8], start: usize) -> Option<Instant> {
         instant.nanos = wire::varint(wire, &mut position)? as i32;
     }
     (position == wire.len()).then_some(instant)
-}
-
-/// An upstream's text as an error tells it: quoted, and not at any length.
-fn shown(text: &str) -> String {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
 }
