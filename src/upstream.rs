@@ -33,7 +33,7 @@ mod service;
 
 pub use body::{RequestBody, ResponseBody};
 pub use error::UpstreamError;
-pub use remote::{Remote, RemoteError};
+pub use remote::{Remote, RemoteBody, RemoteCall, RemoteError};
 pub use service::ErasedService;
 
 use crate::config;
@@ -91,20 +91,28 @@ impl Service<Request<RequestBody>> for Upstream {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> UpstreamFuture {
-        UpstreamFuture(match self {
-            Self::Service(service) => service.call(request),
-            Self::Remote(remote) => remote.call(request),
-        })
+        match self {
+            Self::Service(service) => UpstreamFuture(Asked::Service(service.call(request))),
+            Self::Remote(remote) => UpstreamFuture(Asked::Remote(remote.call(request))),
+        }
     }
 }
 
 /// An answer on its way. Dropping it cancels the call.
-pub struct UpstreamFuture(service::CallFuture);
+pub struct UpstreamFuture(Asked);
+
+enum Asked {
+    Service(service::CallFuture),
+    Remote(RemoteCall),
+}
 
 impl Future for UpstreamFuture {
     type Output = Result<Response<ResponseBody>, UpstreamError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+        match &mut self.0 {
+            Asked::Service(answer) => answer.as_mut().poll(cx),
+            Asked::Remote(answer) => Pin::new(answer).poll(cx),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{BoxError, UpstreamError};
+use super::{BoxError, RemoteBody, UpstreamError};
 
 /// The messages of a call, framed.
 pub enum RequestBody {
@@ -55,7 +55,7 @@ pub enum ResponseBody {
     /// From a service in this process.
     Service(tonic::body::Body),
     /// From a connection.
-    Remote(hyper::body::Incoming),
+    Remote(RemoteBody),
 }
 
 impl Body for ResponseBody {
@@ -69,8 +69,7 @@ impl Body for ResponseBody {
         Poll::Ready(match self.get_mut() {
             Self::Service(body) => ready!(Pin::new(body).poll_frame(cx))
                 .map(|frame| frame.map_err(|status| UpstreamError::from_tonic(&status))),
-            Self::Remote(body) => ready!(Pin::new(body).poll_frame(cx))
-                .map(|frame| frame.map_err(|error| UpstreamError::from_hyper(&error))),
+            Self::Remote(body) => ready!(Pin::new(body).poll_frame(cx)),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! How an upstream fails when it does not say so itself, as a status.
 
-use std::{borrow::Cow, error::Error};
+use std::borrow::Cow;
 
 use super::BoxError;
 use crate::status::Code;
@@ -27,11 +27,11 @@ impl UpstreamError {
     }
 
     /// By gRPC's table of HTTP/2 error codes; a connection that ended is UNAVAILABLE.
-    pub(super) fn from_hyper(error: &hyper::Error) -> Self {
-        tracing::debug!(?error, "an upstream call broke off");
-        let broken = Self::unavailable("the connection to the upstream ended");
-        let Some(error) = find::<h2::Error>(error) else { return broken };
-        let Some(reason) = error.reason().filter(|_| error.is_reset()) else { return broken };
+    pub(super) fn from_h2(error: &h2::Error) -> Self {
+        tracing::debug!(%error, "an upstream call broke off");
+        let Some(reason) = error.reason().filter(|_| error.is_reset()) else {
+            return Self::unavailable("the connection to the upstream ended");
+        };
         let (code, message) = match reason {
             h2::Reason::REFUSED_STREAM => (Code::Unavailable, "the upstream refused the call"),
             h2::Reason::CANCEL => (Code::Cancelled, "the upstream cancelled the call"),
@@ -51,15 +51,4 @@ impl UpstreamError {
         let code = Code::from_number(i64::from(i32::from(status.code())));
         Self { code, message: status.message().to_owned().into() }
     }
-}
-
-fn find<T: Error + 'static>(error: &hyper::Error) -> Option<&T> {
-    let mut source = error.source();
-    while let Some(error) = source {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        source = error.source();
-    }
-    None
 }

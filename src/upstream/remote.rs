@@ -10,16 +10,20 @@ use http::{
     Request, Uri,
     uri::{Authority, Parts, Scheme},
 };
-use hyper::client::conn::http2::SendRequest;
 use thread_local::ThreadLocal;
 use tokio::time::Instant;
 
-use super::{RequestBody, ResponseBody, UpstreamError, service::CallFuture};
+use super::{RequestBody, UpstreamError};
 use crate::config;
 
+mod call;
 mod connect;
+mod connection;
+mod pipe;
 
+pub use call::{RemoteBody, RemoteCall};
 use connect::Connector;
+use connection::Connection;
 
 /// Why a remote upstream cannot be what it is told to be.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +53,13 @@ enum Slot {
     #[default]
     Empty,
     Connecting(Connecting, Instant),
-    Open(SendRequest<RequestBody>),
+    Open(Connection),
 }
 
 /// A connection in the making, awaited by every call that needs it.
 type Connecting = Shared<ConnectFuture>;
 type ConnectFuture =
-    std::pin::Pin<Box<dyn Future<Output = Result<SendRequest<RequestBody>, UpstreamError>> + Send>>;
+    std::pin::Pin<Box<dyn Future<Output = Result<Connection, UpstreamError>> + Send>>;
 
 impl Remote {
     pub(super) fn new(options: &config::Upstream) -> Result<Self, RemoteError> {
@@ -84,27 +88,14 @@ impl Remote {
         self.0.connector.connect().await.map(drop)
     }
 
-    pub(super) fn call(&self, mut request: Request<RequestBody>) -> CallFuture {
+    pub(super) fn call(&self, mut request: Request<RequestBody>) -> RemoteCall {
+        *request.uri_mut() = self.0.absolute(request.uri());
+        let connecting = match self.0.open_or_connecting() {
+            Ok(connection) => return RemoteCall::sent(connection.send(request)),
+            Err(connecting) => connecting,
+        };
         let inner = Arc::clone(&self.0);
-        Box::pin(async move {
-            *request.uri_mut() = inner.absolute(request.uri());
-            let mut is_first = true;
-            loop {
-                let mut sender = inner.sender().await?;
-                match sender.try_send_request(request).await {
-                    Ok(response) => return Ok(response.map(ResponseBody::Remote)),
-                    Err(mut failed) => match failed.take_message() {
-                        // The connection ended before the call was on it.
-                        Some(unsent) if is_first => {
-                            is_first = false;
-                            inner.forget();
-                            request = unsent;
-                        }
-                        _ => return Err(UpstreamError::from_hyper(&failed.into_error())),
-                    },
-                }
-            }
-        })
+        RemoteCall::connecting(async move { inner.opened(connecting).await?.send(request) })
     }
 }
 
@@ -122,28 +113,23 @@ impl Inner {
         self.slots.get_or_default()
     }
 
-    fn forget(&self) {
-        self.slot().replace(Slot::Empty);
-    }
-
-    /// This worker's connection, made if there is none.
-    async fn sender(self: &Arc<Self>) -> Result<SendRequest<RequestBody>, UpstreamError> {
-        let connecting = match self.open_or_connecting() {
-            Ok(sender) => return Ok(sender),
-            Err(connecting) => connecting,
-        };
+    /// What becomes of a connection in the making.
+    async fn opened(&self, connecting: Connecting) -> Result<Connection, UpstreamError> {
         let result = connecting.await;
-        self.slot().replace(match &result {
-            Ok(sender) => Slot::Open(sender.clone()),
-            Err(_) => Slot::Empty,
-        });
+        let mut slot = self.slot().borrow_mut();
+        match (&result, &*slot) {
+            (Ok(connection), Slot::Open(known)) if known.is(connection) => {}
+            (Ok(connection), _) => *slot = Slot::Open(connection.clone()),
+            (Err(_), _) => *slot = Slot::Empty,
+        }
         result
     }
 
-    fn open_or_connecting(self: &Arc<Self>) -> Result<SendRequest<RequestBody>, Connecting> {
+    /// This worker's connection, or the making of one.
+    fn open_or_connecting(self: &Arc<Self>) -> Result<Connection, Connecting> {
         let mut slot = self.slot().borrow_mut();
         match &*slot {
-            Slot::Open(sender) if !sender.is_closed() => return Ok(sender.clone()),
+            Slot::Open(connection) if connection.is_usable() => return Ok(connection.clone()),
             // One that everybody gave up waiting for tells what was, not what is.
             Slot::Connecting(connecting, began) if began.elapsed() <= self.connector.timeout() => {
                 return Err(connecting.clone());

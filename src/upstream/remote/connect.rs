@@ -2,9 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use h2::client::Builder;
 use http::uri::Authority;
-use hyper::{client::conn::http2, rt};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
@@ -12,10 +11,14 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{RemoteError, millis};
+use super::{
+    RemoteError,
+    connection::{Connection, KeepAlive},
+    millis,
+};
 use crate::{
     config,
-    upstream::{RequestBody, UpstreamError},
+    upstream::{BoxError, UpstreamError},
 };
 
 /// Large replies come in few frames, each read with few system calls; the protocol's default is
@@ -25,11 +28,18 @@ const FRAME_BYTES: u32 = 128 << 10;
 /// Replies share the connection's window; it must never be what one slow caller uses up.
 const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
+/// As many bytes of headers may come with an answer.
+const HEADER_LIST_BYTES: u32 = 16 << 10;
+
+/// How many calls may begin before the upstream has said how many it takes.
+const FIRST_CALLS: usize = 100;
+
 pub(super) struct Connector {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    http2: http2::Builder<TokioExecutor>,
+    http2: Builder,
+    keep_alive: KeepAlive,
     timeout: Duration,
 }
 
@@ -44,23 +54,27 @@ impl Connector {
             true => Some(tls(&host, options)?),
             false => None,
         };
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = Builder::new();
         http2
-            .timer(TokioTimer::new())
-            .keep_alive_interval(millis(options.keep_alive_ms))
-            .keep_alive_timeout(millis(options.keep_alive_timeout_ms))
-            .initial_stream_window_size(options.stream_window_bytes)
+            .enable_push(false)
+            .initial_max_send_streams(FIRST_CALLS)
+            .initial_window_size(options.stream_window_bytes)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_header_list_size(HEADER_LIST_BYTES)
             .max_frame_size(FRAME_BYTES);
+        let keep_alive = KeepAlive {
+            every: millis(options.keep_alive_ms),
+            timeout: millis(options.keep_alive_timeout_ms),
+        };
         let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        Ok(Self { host, port, tls, http2, timeout: millis(options.connect_ms) })
+        Ok(Self { host, port, tls, http2, keep_alive, timeout: millis(options.connect_ms) })
     }
 
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    pub(super) async fn connect(&self) -> Result<http2::SendRequest<RequestBody>, UpstreamError> {
+    pub(super) async fn connect(&self) -> Result<Connection, UpstreamError> {
         match tokio::time::timeout(self.timeout, self.try_connect()).await {
             Ok(Ok(sender)) => Ok(sender),
             Ok(Err(error)) => {
@@ -74,38 +88,20 @@ impl Connector {
         }
     }
 
-    async fn try_connect(
-        &self,
-    ) -> Result<http2::SendRequest<RequestBody>, Box<dyn std::error::Error + Send + Sync>> {
+    async fn try_connect(&self) -> Result<Connection, BoxError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
-        match &self.tls {
-            None => self.handshake(TokioIo::new(stream)).await,
+        let connection = match &self.tls {
+            None => Connection::open(&self.http2, self.keep_alive, stream).await,
             Some((connector, name)) => {
                 let stream = connector.connect(name.clone(), stream).await?;
                 if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                     return Err("it does not speak HTTP/2".into());
                 }
-                self.handshake(TokioIo::new(stream)).await
+                Connection::open(&self.http2, self.keep_alive, stream).await
             }
-        }
-    }
-
-    async fn handshake<I>(
-        &self,
-        io: I,
-    ) -> Result<http2::SendRequest<RequestBody>, Box<dyn std::error::Error + Send + Sync>>
-    where
-        I: rt::Read + rt::Write + Unpin + Send + 'static,
-    {
-        let (sender, connection) = self.http2.handshake(io).await?;
-        // Runs on the worker that connects; ends when the last sender and call are gone.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "an upstream connection ended");
-            }
-        });
-        Ok(sender)
+        };
+        Ok(connection?)
     }
 }
 
