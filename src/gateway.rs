@@ -221,6 +221,10 @@ impl Gateway {
         let timeout = timeout::requested(&head.headers)?;
         let is_stream = method.client_streaming || method.server_streaming;
         let timeout = self.shared.deadlines.of_call(timeout, is_stream);
+        // Not a race that a quick upstream could win.
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(deadline::passed());
+        }
         let call = Call {
             metadata: metadata::from_caller(protocol, &head.headers)?,
             deadline: Deadline::after(timeout),

@@ -8,7 +8,10 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,7 +60,7 @@ pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
 #[derive(Clone, Debug, Default)]
 struct Phase {
     /// Connections are still taken, but callers are asked to come back on another.
-    leaving: CancellationToken,
+    leaving: Arc<AtomicBool>,
     /// No more connections; open ones end with the calls on them.
     closing: CancellationToken,
 }
@@ -94,7 +97,7 @@ pub async fn run<S: CallService>(
         Stop::Graceful => tracing::info!("stopping: a second signal stops at once"),
     }
     hooks.readiness.set(false);
-    phase.leaving.cancel();
+    phase.leaving.store(true, Ordering::Relaxed);
     let (wait, streams) = match stop {
         Stop::Graceful => (drain.ready_wait_ms, drain.stream_end_ms),
         Stop::Prompt => (0, 0),

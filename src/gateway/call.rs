@@ -49,10 +49,15 @@ impl Call {
         *request.uri_mut() = self.method().path.parse().unwrap_or_default();
         let headers = request.headers_mut();
         *headers = self.metadata.clone();
+        // What differs from call to call is not worth a place in HPACK's table: it would push
+        // out what does not.
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         if let Some(remaining) = self.deadline.remaining() {
-            headers.insert(timeout::GRPC_TIMEOUT, timeout::grpc_value(remaining));
+            let mut timeout = timeout::grpc_value(remaining);
+            timeout.set_sensitive(true);
+            headers.insert(timeout::GRPC_TIMEOUT, timeout);
         }
         let mut upstream = self.table.served[self.target.method.schema].upstream.clone();
         UpstreamReply::new(upstream.call(request))

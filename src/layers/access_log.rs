@@ -4,20 +4,20 @@
 use std::{convert::Infallible, time::Instant};
 
 use axum::body::Body;
+use futures_util::TryFutureExt as _;
 use http::{HeaderValue, Request, Response};
 use tower::{Service, service_fn};
 
 use crate::protocol::Protocol;
 
 pub(super) fn wrap<S>(
-    inner: S,
+    mut inner: S,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send,
     S::Future: Send,
 {
     service_fn(move |request: Request<Body>| {
-        let mut inner = inner.clone();
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         let began = is_logged.then(Instant::now);
         let seen = is_logged.then(|| {
@@ -26,9 +26,7 @@ where
             (request.method().clone(), protocol, request.version(), request_id)
         });
         // The router is always ready.
-        let answer = inner.call(request);
-        async move {
-            let response = answer.await?;
+        inner.call(request).map_ok(move |response| {
             if let (Some(began), Some((method, protocol, version, request_id))) = (began, seen) {
                 let text = |value: Option<&HeaderValue>| {
                     value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
@@ -44,7 +42,7 @@ where
                     "answered"
                 );
             }
-            Ok(response)
-        }
+            response
+        })
     })
 }

@@ -4,6 +4,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::body::Body;
+use futures_util::future::Either;
 use http::{HeaderName, HeaderValue, Method as Verb, Request, Response, header};
 use tower::{Layer as _, Service, service_fn};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
@@ -15,7 +16,7 @@ const EXPOSED: [&str; 4] =
     ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"];
 
 pub(super) fn wrap<S>(
-    inner: S,
+    mut inner: S,
     cors: &Cors,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
@@ -24,20 +25,14 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send,
     S::Future: Send,
 {
-    let shared = (!cors.origins.is_empty()).then(|| layer(cors).layer(inner.clone()));
+    let mut shared = (!cors.origins.is_empty()).then(|| layer(cors).layer(inner.clone()));
     service_fn(move |request: Request<Body>| {
         // tower-http takes every OPTIONS for a preflight; only a browser's is one.
         let is_plain_options = request.method() == Verb::OPTIONS
             && !request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let answer = match &shared {
-            Some(shared) if !is_plain_options => Ok(shared.clone().call(request)),
-            _ => Err(inner.clone().call(request)),
-        };
-        async move {
-            match answer {
-                Ok(shared) => shared.await,
-                Err(inner) => inner.await,
-            }
+        match &mut shared {
+            Some(shared) if !is_plain_options => Either::Left(shared.call(request)),
+            _ => Either::Right(inner.call(request)),
         }
     })
 }

@@ -2,9 +2,10 @@
 //!
 //! hyper lets these pass; RFC 9112 and 9113 do not, or an attacker could use them.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, future::ready};
 
 use axum::body::Body;
+use futures_util::future::Either;
 use http::{HeaderMap, Method as Verb, Request, Response, Version, header};
 use tower::{Service, service_fn};
 
@@ -93,26 +94,19 @@ fn host_values(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 }
 
 pub(super) fn wrap<S>(
-    inner: S,
+    mut inner: S,
     limits: HeadLimits,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send,
     S::Future: Send,
 {
-    service_fn(move |request: Request<Body>| {
-        let answer = match limits.check(&request) {
-            Ok(()) => Ok(inner.clone().call(request)),
-            Err(refusal) => {
-                let protocol = Protocol::detect(request.headers());
-                Err(refusal::render(protocol, &refusal, None).map(Body::from))
-            }
-        };
-        async move {
-            match answer {
-                Ok(answer) => answer.await,
-                Err(refused) => Ok(refused),
-            }
+    service_fn(move |request: Request<Body>| match limits.check(&request) {
+        Ok(()) => Either::Left(inner.call(request)),
+        Err(refusal) => {
+            let protocol = Protocol::detect(request.headers());
+            let refused = refusal::render(protocol, &refusal, None).map(Body::from);
+            Either::Right(ready(Ok(refused)))
         }
     })
 }

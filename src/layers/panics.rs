@@ -1,9 +1,13 @@
 //! A panic costs one call: the caller is told INTERNAL in its own protocol, and nothing of why.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe};
+use std::{
+    convert::Infallible,
+    future::ready,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use axum::body::Body;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::Either};
 use http::{Request, Response};
 use tower::{Service, service_fn};
 
@@ -13,7 +17,7 @@ use crate::{
 };
 
 pub(super) fn wrap<S>(
-    inner: S,
+    mut inner: S,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send,
@@ -21,16 +25,18 @@ where
 {
     service_fn(move |request: Request<Body>| {
         let protocol = Protocol::detect(request.headers());
-        let mut inner = inner.clone();
-        async move {
-            // What a panicking call held is dropped with it; the rest is shared and immutable.
-            let call = AssertUnwindSafe(async move { inner.call(request).await });
-            call.catch_unwind().await.unwrap_or_else(|_| {
+        // What a panicking call held is dropped with it; the rest is shared and immutable.
+        let answer = match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
+            Ok(answer) => Either::Left(AssertUnwindSafe(answer).catch_unwind()),
+            Err(panic) => Either::Right(ready(Err(panic))),
+        };
+        answer.map(move |answer| {
+            answer.unwrap_or_else(|_| {
                 let refusal = Refusal::new(Cause::Internal, "an internal error occurred");
                 tracing::error!("a call panicked");
                 Ok(refusal::render(protocol, &refusal, None).map(Body::from))
             })
-        }
+        })
     })
 }
 

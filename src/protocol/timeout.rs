@@ -32,12 +32,18 @@ pub fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
 
 /// A timeout in gRPC's form, never longer than `timeout`.
 pub fn grpc_value(timeout: Duration) -> HeaderValue {
+    const MAX_DIGITS: usize = 8;
     const MAX: u128 = 99_999_999;
     let units = [(timeout.as_micros(), 'u'), (timeout.as_millis(), 'm')];
     let fitting = units.into_iter().find(|(amount, _)| *amount <= MAX);
     let (amount, unit) = fitting.unwrap_or((u128::from(timeout.as_secs()).min(MAX), 'S'));
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(amount as u32).as_bytes();
+    let mut text = [0; MAX_DIGITS + 1];
+    text[..digits.len()].copy_from_slice(digits);
+    text[digits.len()] = unit as u8;
     // Digits and a letter: always a valid header value.
-    HeaderValue::from_str(&format!("{amount}{unit}")).unwrap_or(HeaderValue::from_static("0u"))
+    HeaderValue::from_bytes(&text[..=digits.len()]).unwrap_or(HeaderValue::from_static("0u"))
 }
 
 fn parse_grpc(text: &str) -> Option<Duration> {

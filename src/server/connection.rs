@@ -1,8 +1,14 @@
 //! One connection, from its first byte to its last.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::body::Body;
+use futures_util::TryFutureExt as _;
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::{
     body::Incoming,
@@ -118,7 +124,7 @@ impl<S: CallService> Connections<S> {
         };
         let clock = HeadClock::new();
         let service = self.service.clone();
-        let leaving = self.phase.leaving.clone();
+        let leaving = Arc::clone(&self.phase.leaving);
         match sniffed.http {
             Http::One => {
                 let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.stall)
@@ -126,16 +132,14 @@ impl<S: CallService> Connections<S> {
                 let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();
-                    let is_leaving = leaving.is_cancelled();
-                    let answer = service.clone().call(request.map(Body::new));
-                    async move {
-                        let mut response = answer.await?;
+                    let is_leaving = leaving.load(Ordering::Relaxed);
+                    service.clone().call(request.map(Body::new)).map_ok(move |mut response| {
                         if is_leaving && response.version() <= Version::HTTP_11 {
                             let close = HeaderValue::from_static("close");
                             response.headers_mut().insert(header::CONNECTION, close);
                         }
-                        Ok::<_, Infallible>(response.map(|body| busy.until_end_of(body)))
-                    }
+                        response.map(|body| busy.until_end_of(body))
+                    })
                 });
                 let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), service));
                 tokio::select! {
@@ -158,10 +162,7 @@ impl<S: CallService> Connections<S> {
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();
                     let answer = service.clone().call(request.map(Body::new));
-                    async move {
-                        let response = answer.await?;
-                        Ok::<_, Infallible>(response.map(|body| busy.until_end_of(body)))
-                    }
+                    answer.map_ok(|response| response.map(|body| busy.until_end_of(body)))
                 });
                 let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
                 tokio::select! {

@@ -137,7 +137,7 @@ async fn deadlines_and_limits_are_the_gateways_own() {
         assert_eq!(status.code(), Code::DeadlineExceeded, "{what}");
         let count = CountRequest { messages: 1, hang: true, ..Default::default() };
         let mut count = Request::new(count);
-        count.metadata_mut().insert("x-server-timeout", "0.05".parse().unwrap());
+        count.metadata_mut().insert("x-server-timeout", "0.5".parse().unwrap());
         let mut stream = client.count(count).await.unwrap().into_inner();
         assert_eq!(stream.message().await.unwrap().unwrap().number, 1, "{what}");
         let status = stream.message().await.unwrap_err();
