@@ -63,6 +63,9 @@ pub fn status_from(headers: &HeaderMap) -> Option<Status> {
         (Some(number), None) => Code::from_number(number),
         _ => Code::Unknown,
     };
+    if code == Code::Ok {
+        return Some(Status::new(code, String::new()));
+    }
     let message = headers.get(MESSAGE).map_or_else(String::new, |value| {
         let text = percent_encoding::percent_decode(value.as_bytes()).decode_utf8_lossy();
         let mut end = text.len().min(MESSAGE_LIMIT_BYTES);

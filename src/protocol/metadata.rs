@@ -3,8 +3,6 @@
 //! Callers cannot speak in the gateway's name: what identifies a caller is written by the
 //! gateway alone, and REST callers forward a short list of headers, not whatever they like.
 
-use std::collections::HashSet;
-
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{Protocol, grpc};
@@ -36,12 +34,15 @@ const HOP: [&str; 13] = [
 /// The metadata a request forwards. Repeated values keep their order.
 pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap, Refusal> {
     let mut metadata = HeaderMap::with_capacity(8);
-    let of_connection = named_by_connection(headers);
+    let of_connection = match protocol {
+        Protocol::Rest => Vec::new(),
+        Protocol::Grpc | Protocol::GrpcWeb(_) => named_by_connection(headers),
+    };
     for (name, value) in headers {
         let forwarded = match protocol {
             Protocol::Rest => REST_FORWARDED.contains(&name.as_str()),
             Protocol::Grpc | Protocol::GrpcWeb(_) => {
-                is_rpc_metadata(name.as_str()) && !of_connection.contains(name.as_str())
+                is_rpc_metadata(name.as_str()) && !names(&of_connection, name)
             }
         };
         if !forwarded {
@@ -64,8 +65,10 @@ pub fn to_caller(headers: &HeaderMap) -> HeaderMap {
         let kept = !HOP.contains(&name_text)
             && !name_text.starts_with("grpc-")
             && !name_text.starts_with("content-")
-            && !of_connection.contains(name_text)
+            && !names(&of_connection, name)
             && *name != header::SET_COOKIE
+            // The caller's own, or the one that its call was given.
+            && name_text != "x-request-id"
             && *name != header::DATE;
         if kept {
             metadata.append(name.clone(), value.clone());
@@ -91,10 +94,14 @@ fn is_reserved(name: &str) -> bool {
             .all(|(byte, reserved)| byte == reserved || (byte == b'_' && reserved == b'-'))
 }
 
-/// The names in `connection`, in lower case: they are of this hop only.
-fn named_by_connection(headers: &HeaderMap) -> HashSet<String> {
+/// What `connection` lists: fields of this hop only.
+fn named_by_connection(headers: &HeaderMap) -> Vec<&str> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|n| n.trim().to_ascii_lowercase()).collect()
+    values.flat_map(|value| value.split(',')).map(str::trim).collect()
+}
+
+fn names(listed: &[&str], name: &HeaderName) -> bool {
+    listed.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str()))
 }
 
 fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
@@ -119,7 +126,7 @@ mod tests {
         headers
     }
 
-    fn names(headers: &HeaderMap) -> Vec<&str> {
+    fn sorted(headers: &HeaderMap) -> Vec<&str> {
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         names
@@ -137,7 +144,7 @@ mod tests {
             ("host", "h"),
         ]);
         let metadata = from_caller(Protocol::Rest, &sent).unwrap();
-        assert_eq!(names(&metadata), ["authorization", "x-request-id"]);
+        assert_eq!(sorted(&metadata), ["authorization", "x-request-id"]);
     }
 
     #[test]
@@ -158,7 +165,7 @@ mod tests {
             ("x-grpc-web", "1"),
         ]);
         let metadata = from_caller(Protocol::Grpc, &sent).unwrap();
-        assert_eq!(names(&metadata), ["trace-bin", "x-a"]);
+        assert_eq!(sorted(&metadata), ["trace-bin", "x-a"]);
         let repeated: Vec<_> = metadata.get_all("x-a").iter().collect();
         assert_eq!(repeated, ["1", "2"]);
     }
@@ -179,7 +186,8 @@ mod tests {
             ("grpc-status", "0"),
             ("content-length", "3"),
             ("transfer-encoding", "chunked"),
+            ("x-request-id", "theirs"),
         ]);
-        assert_eq!(names(&to_caller(&sent)), ["x-a"]);
+        assert_eq!(sorted(&to_caller(&sent)), ["x-a"]);
     }
 }
