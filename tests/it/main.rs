@@ -7,6 +7,7 @@ mod cors;
 mod faults;
 mod goldens;
 mod grpc_web;
+mod http_body;
 mod limits;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
