@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 
 mod common;
+mod routes;
+mod schema;
 mod serve;
 mod user_service;
 mod version;
@@ -38,6 +40,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::Version) => Ok(Action::Print(version::text())),
         Some(Command::Serve(serve)) => serve.action(),
         Some(Command::UserService(service)) => service.action(),
+        Some(Command::Routes(routes)) => routes.action(),
         None => cli.serve.action(),
     }
 }
@@ -61,6 +64,11 @@ const EXAMPLES: &str = "Examples:
   transom                                           the bundled user service on http://127.0.0.1:8080
   transom serve --upstream http://127.0.0.1:50051   a gRPC service, known by server reflection";
 
+const ROUTES_EXAMPLES: &str = "Examples:
+  transom routes                                    the bundled user service's
+  transom routes --upstream http://127.0.0.1:50051  a service's, asked by server reflection
+  transom routes --proto protos --json              those of .proto files, for programs";
+
 const SERVICE_EXAMPLES: &str = "Examples:
   transom user-service                                on 127.0.0.1:50051, users in ./transom.db
   transom user-service --database sqlite::memory:     users that are forgotten at the end";
@@ -73,6 +81,9 @@ enum Command {
     /// Run the bundled user service alone, for gRPC callers
     #[command(before_help = SERVICE_EXAMPLES)]
     UserService(user_service::UserService),
+    /// Print every route: HTTP method, path template, and what it calls
+    #[command(before_help = ROUTES_EXAMPLES)]
+    Routes(routes::Routes),
     /// Print the version
     Version,
 }

@@ -61,6 +61,8 @@ pub struct Route {
     pub method: MethodId,
     /// How it is called.
     pub binding: HttpBinding,
+    /// Whether a rule has it; if none has, it is the one that every method has.
+    pub is_annotated: bool,
     /// Its template, parsed.
     pub template: PathTemplate,
     /// The request field each variable of the template binds.
@@ -163,9 +165,8 @@ impl RouteTable {
             for binding in &method.bindings {
                 match resolve(&schema, method, id, binding) {
                     Ok(route) => problems.extend(self.add(route)),
-                    Err(found) => problems.extend(
-                        found.into_iter().map(|text| Problem::at(&method.http_position, text)),
-                    ),
+                    Err(found) => problems
+                        .extend(found.into_iter().map(|text| Problem::at(&binding.position, text))),
                 }
             }
         }
@@ -181,8 +182,10 @@ impl RouteTable {
                 template: method.path.clone(),
                 body: BodyRule::All,
                 response_body: None,
+                position: method.position.clone(),
             };
-            if let Ok(route) = resolve(&schema, method, id, &binding) {
+            if let Ok(mut route) = resolve(&schema, method, id, &binding) {
+                route.is_annotated = false;
                 // A clash means that a rule of the schema stands there, which is as wanted.
                 self.add(route);
             }
@@ -197,14 +200,14 @@ impl RouteTable {
                 None
             }
             Err(first) => {
-                let first = self.method(self.routes[first].method);
+                let first = &self.routes[first];
                 Some(Problem::at(
-                    &self.method(route.method).http_position,
+                    &route.binding.position,
                     format!(
                         "`{}` is already the route of {}, at {}",
                         route.binding.template,
-                        first.full_name(),
-                        first.http_position
+                        self.method(first.method).full_name(),
+                        first.binding.position
                     ),
                 ))
             }
@@ -257,7 +260,15 @@ fn resolve(
         return Err(problems);
     }
     let binding = binding.clone();
-    Ok(Route { method: id, binding, template, variables, body_field, response_field })
+    Ok(Route {
+        method: id,
+        binding,
+        is_annotated: true,
+        template,
+        variables,
+        body_field,
+        response_field,
+    })
 }
 
 /// Whether a path segment can be the field's value: scalars, enums, and the well-known types

@@ -1,6 +1,9 @@
 //! What every command that serves is told.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 
@@ -47,19 +50,20 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     config.check().map_err(|error| Error::Config(format!("the configuration: {error}")))
 }
 
+/// The configuration in `file`; the default where there is none.
+pub(super) fn read_config(file: Option<&Path>) -> Result<Config, Error> {
+    let Some(file) = file else { return Ok(Config::default()) };
+    let refuse = |error: &dyn std::fmt::Display| {
+        Error::Config(format!("the configuration {}: {error}", file.display()))
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| refuse(&error))?;
+    toml::from_str(&text).map_err(|error| refuse(&error))
+}
+
 impl Common {
     /// The file's configuration, with what the flags say over it.
     pub(super) fn config(&self) -> Result<Config, Error> {
-        let mut config = match &self.config {
-            None => Config::default(),
-            Some(file) => {
-                let refuse = |error: &dyn std::fmt::Display| {
-                    Error::Config(format!("the configuration {}: {error}", file.display()))
-                };
-                let text = std::fs::read_to_string(file).map_err(|error| refuse(&error))?;
-                toml::from_str(&text).map_err(|error| refuse(&error))?
-            }
-        };
+        let mut config = read_config(self.config.as_deref())?;
         if let Some(listen) = self.listen {
             config.listen = listen;
         }

@@ -12,7 +12,7 @@ use super::{Admission, Gateway, Served, Shared, Table};
 use crate::{
     config::{Deadlines, Limits},
     routing::RouteTable,
-    schema::{Problems, Schema},
+    schema::{Exposure, Problems, Schema, ServiceConfig},
     transcoding::Transcoder,
     upstream::{BoxError, Upstream},
 };
@@ -20,7 +20,7 @@ use crate::{
 struct Described {
     descriptor_set: Bytes,
     upstream: Upstream,
-    services: Vec<String>,
+    exposure: Exposure,
 }
 
 /// Collects services and limits; made by [`Gateway::builder`].
@@ -50,14 +50,22 @@ impl GatewayBuilder {
     /// Adds an upstream that serves every service of a `FileDescriptorSet`.
     pub fn upstream(mut self, descriptor_set: impl Into<Bytes>, upstream: Upstream) -> Self {
         let descriptor_set = descriptor_set.into();
-        self.upstreams.push(Described { descriptor_set, upstream, services: Vec::new() });
+        self.upstreams.push(Described { descriptor_set, upstream, exposure: Exposure::default() });
         self
     }
 
     /// Limits the upstream that was added last to these services, by full name. None are all.
     pub fn expose(mut self, services: &[String]) -> Self {
         if let Some(last) = self.upstreams.last_mut() {
-            last.services = services.to_vec();
+            last.exposure.services = services.to_vec();
+        }
+        self
+    }
+
+    /// Has the rules of `config` replace annotations of the upstream that was added last.
+    pub fn service_config(mut self, config: ServiceConfig) -> Self {
+        if let Some(last) = self.upstreams.last_mut() {
+            last.exposure.service_config = Some(config);
         }
         self
     }
@@ -98,11 +106,9 @@ impl GatewayBuilder {
         let mut problems = Vec::new();
         let mut served = Vec::with_capacity(self.upstreams.len());
         let mut schemas = Vec::with_capacity(self.upstreams.len());
-        for Described { descriptor_set, upstream, services } in self.upstreams {
-            let transcoder = Schema::from_descriptor_set(descriptor_set).and_then(|mut schema| {
-                schema.expose(&services)?;
-                Transcoder::new(Arc::new(schema))
-            });
+        for Described { descriptor_set, upstream, exposure } in self.upstreams {
+            let transcoder = Schema::exposing(descriptor_set, &exposure)
+                .and_then(|schema| Transcoder::new(Arc::new(schema)));
             match transcoder {
                 Ok(transcoder) => {
                     schemas.push(Arc::clone(transcoder.schema()));
