@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 
 mod common;
+mod explain;
 mod routes;
 mod schema;
 mod serve;
@@ -14,6 +15,7 @@ mod user_service;
 mod version;
 
 pub use common::LogFormat;
+pub use explain::Explanation;
 
 /// What the command line asks for.
 pub enum Action {
@@ -21,6 +23,8 @@ pub enum Action {
     Serve(Box<Config>, LogFormat),
     /// Run the bundled service alone.
     UserService(Box<Config>, LogFormat),
+    /// Explain requests.
+    Explain(Box<Explanation>),
     /// Print this and exit.
     Print(String),
 }
@@ -31,6 +35,8 @@ pub enum Error {
     Usage(clap::Error),
     /// The configuration it names is not right.
     Config(String),
+    /// The request that is to be explained is none.
+    Request(String),
 }
 
 /// Reads the command line.
@@ -41,6 +47,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::Serve(serve)) => serve.action(),
         Some(Command::UserService(service)) => service.action(),
         Some(Command::Routes(routes)) => routes.action(),
+        Some(Command::Explain(explain)) => explain.action(),
         None => cli.serve.action(),
     }
 }
@@ -69,6 +76,11 @@ const ROUTES_EXAMPLES: &str = "Examples:
   transom routes --upstream http://127.0.0.1:50051  a service's, asked by server reflection
   transom routes --proto protos --json              those of .proto files, for programs";
 
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  transom explain 'GET /v1/users/7?page_size=1'                   by the bundled service's routes
+  transom explain --proto protos 'POST /v1/items' --data @item.json
+  transom explain --upstream http://127.0.0.1:50051 --stdin < requests.jsonl";
+
 const SERVICE_EXAMPLES: &str = "Examples:
   transom user-service                                on 127.0.0.1:50051, users in ./transom.db
   transom user-service --database sqlite::memory:     users that are forgotten at the end";
@@ -84,6 +96,9 @@ enum Command {
     /// Print every route: HTTP method, path template, and what it calls
     #[command(before_help = ROUTES_EXAMPLES)]
     Routes(routes::Routes),
+    /// Tell what a request would be: its route and message, or its refusal; no upstream is called
+    #[command(before_help = EXPLAIN_EXAMPLES)]
+    Explain(explain::Explain),
     /// Print the version
     Version,
 }

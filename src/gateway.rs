@@ -150,15 +150,28 @@ impl Gateway {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request<Body>) -> Response<ReplyBody> {
+        let is_head = request.method() == Verb::HEAD;
+        let mut response = self.answer(request).await;
+        if is_head {
+            // The headers are those of GET; a stream is cancelled by dropping its body.
+            let body = std::mem::replace(response.body_mut(), ReplyBody::none());
+            if let Some(length) = http_body::Body::size_hint(&body).exact().filter(|n| *n > 0) {
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
+        }
+        response
+    }
+
+    /// The answer, with the body that HEAD is not sent.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
         let protocol = Protocol::detect(&head.headers);
-        let is_head = head.method == Verb::HEAD;
         let form = match protocol {
             Protocol::Rest if accept::names(&head.headers, refusal::PROBLEM_JSON) => Form::Problem,
             protocol => Form::Of(protocol),
         };
         let table = self.shared.table.load_full();
-        let mut response = match self.find(protocol, &head, &table) {
+        match self.find(protocol, &head, &table) {
             Ok(Some(target)) => {
                 let transcoder = Arc::clone(&table.served[target.method.schema].transcoder);
                 match self.call(protocol, target, table, head, body).await {
@@ -168,15 +181,7 @@ impl Gateway {
             }
             Ok(None) => verbs::options(&table, head.uri.path()),
             Err(refused) => refuse(form, &refused, None),
-        };
-        if is_head {
-            // The headers are those of GET; a stream is cancelled by dropping its body.
-            let body = std::mem::replace(response.body_mut(), ReplyBody::none());
-            if let Some(length) = http_body::Body::size_hint(&body).exact().filter(|n| *n > 0) {
-                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-            }
         }
-        response
     }
 
     /// The method a request is for; None for an `OPTIONS` that the table answers.

@@ -36,6 +36,7 @@ use crate::schema::{
 };
 
 mod captures;
+pub mod explain;
 mod path_template;
 pub mod percent_encoding;
 mod route_tree;

@@ -23,10 +23,18 @@ struct Described {
     exposure: Exposure,
 }
 
+impl Described {
+    fn transcoder(self) -> Result<(Transcoder, Upstream), Problems> {
+        let schema = Schema::exposing(self.descriptor_set, &self.exposure)?;
+        Ok((Transcoder::new(Arc::new(schema))?, self.upstream))
+    }
+}
+
 /// Collects services and limits; made by [`Gateway::builder`].
 #[derive(Default)]
 pub struct GatewayBuilder {
     upstreams: Vec<Described>,
+    built: Vec<(Arc<Schema>, Upstream)>,
     is_pending: bool,
     limits: Limits,
     deadlines: Deadlines,
@@ -70,6 +78,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// Adds an upstream whose schema is built already.
+    pub fn schema(mut self, schema: Arc<Schema>, upstream: Upstream) -> Self {
+        self.built.push((schema, upstream));
+        self
+    }
+
     /// Says that further services will come, by [`Gateway::replace`]: until then, what is not
     /// known is UNAVAILABLE instead of not found.
     pub fn pending(mut self, is_pending: bool) -> Self {
@@ -104,13 +118,13 @@ impl GatewayBuilder {
 
     pub(super) fn table(self) -> Result<Table, Problems> {
         let mut problems = Vec::new();
-        let mut served = Vec::with_capacity(self.upstreams.len());
-        let mut schemas = Vec::with_capacity(self.upstreams.len());
-        for Described { descriptor_set, upstream, exposure } in self.upstreams {
-            let transcoder = Schema::exposing(descriptor_set, &exposure)
-                .and_then(|schema| Transcoder::new(Arc::new(schema)));
+        let mut served = Vec::with_capacity(self.upstreams.len() + self.built.len());
+        let mut schemas = Vec::with_capacity(self.upstreams.len() + self.built.len());
+        let built = self.built.into_iter();
+        let built = built.map(|(schema, upstream)| Ok((Transcoder::new(schema)?, upstream)));
+        for transcoder in self.upstreams.into_iter().map(Described::transcoder).chain(built) {
             match transcoder {
-                Ok(transcoder) => {
+                Ok((transcoder, upstream)) => {
                     schemas.push(Arc::clone(transcoder.schema()));
                     served.push(Served { transcoder: Arc::new(transcoder), upstream });
                 }
