@@ -41,8 +41,10 @@ mod path_template;
 pub mod percent_encoding;
 mod route_tree;
 
+use percent_encoding::Slashes;
+
 pub use path_template::{PathTemplate, Segment, TemplateError, Variable};
-pub use route_tree::{Found, PathError, RouteTree};
+pub use route_tree::{Found, PathError, RouteTree, RouteTreeBuilder};
 
 /// Which method of which schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +74,8 @@ pub struct Route {
     pub body_field: Option<FieldPath>,
     /// The response field that is the HTTP body.
     pub response_field: Option<FieldPath>,
+    /// What becomes of a `%2F` in a variable of several segments.
+    pub slashes: Slashes,
 }
 
 impl Route {
@@ -80,7 +84,7 @@ impl Route {
         &self,
         path: &'p str,
     ) -> impl Iterator<Item = Result<Cow<'p, str>, percent_encoding::PercentError>> {
-        captures::captures(&self.template, path)
+        captures::captures(&self.template, self.slashes, path)
     }
 }
 
@@ -96,17 +100,25 @@ pub struct RouteTable {
 impl RouteTable {
     /// Builds the table, or tells everything that keeps it from being built.
     pub fn build(schemas: Vec<Arc<Schema>>) -> Result<Self, Problems> {
+        match Self::survey(schemas) {
+            (table, Problems(problems)) if problems.is_empty() => Ok(table),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Every route that could be built, and all that keeps the others from it: not to be served,
+    /// but to be looked at.
+    pub fn survey(schemas: Vec<Arc<Schema>>) -> (Self, Problems) {
+        let mut tree = RouteTreeBuilder::default();
         let mut table =
             Self { schemas, routes: Vec::new(), tree: RouteTree::default(), rpcs: HashMap::new() };
         let mut problems = Vec::new();
         table.add_rpcs(&mut problems);
-        table.add_annotated(&mut problems);
-        table.add_unannotated();
-        if problems.is_empty() {
-            return Ok(table);
-        }
+        table.add_annotated(&mut tree, &mut problems);
+        table.add_unannotated(&mut tree);
+        table.tree = tree.finish();
         problems.sort();
-        Err(Problems(problems))
+        (table, Problems(problems))
     }
 
     /// The schemas it was built from.
@@ -159,13 +171,13 @@ impl RouteTable {
         self.rpcs = rpcs.collect();
     }
 
-    fn add_annotated(&mut self, problems: &mut Vec<Problem>) {
+    fn add_annotated(&mut self, tree: &mut RouteTreeBuilder, problems: &mut Vec<Problem>) {
         for id in self.methods() {
             let schema = Arc::clone(&self.schemas[id.schema]);
             let method = &schema.services()[id.service].methods[id.method];
             for binding in &method.bindings {
                 match resolve(&schema, method, id, binding) {
-                    Ok(route) => problems.extend(self.add(route)),
+                    Ok(route) => problems.extend(self.add(tree, route)),
                     Err(found) => problems
                         .extend(found.into_iter().map(|text| Problem::at(&binding.position, text))),
                 }
@@ -174,7 +186,7 @@ impl RouteTable {
     }
 
     /// Gives every method its `POST /pkg.Service/Method`, where no rule has taken it.
-    fn add_unannotated(&mut self) {
+    fn add_unannotated(&mut self, tree: &mut RouteTreeBuilder) {
         for id in self.methods() {
             let schema = Arc::clone(&self.schemas[id.schema]);
             let method = &schema.services()[id.service].methods[id.method];
@@ -188,14 +200,14 @@ impl RouteTable {
             if let Ok(mut route) = resolve(&schema, method, id, &binding) {
                 route.is_annotated = false;
                 // A clash means that a rule of the schema stands there, which is as wanted.
-                self.add(route);
+                self.add(tree, route);
             }
         }
     }
 
-    fn add(&mut self, route: Route) -> Option<Problem> {
+    fn add(&mut self, tree: &mut RouteTreeBuilder, route: Route) -> Option<Problem> {
         let number = self.routes.len();
-        match self.tree.insert(&route.template, &route.binding.method, number) {
+        match tree.insert(&route.template, &route.binding.method, number) {
             Ok(()) => {
                 self.routes.push(route);
                 None
@@ -246,6 +258,9 @@ fn resolve(
     let mut body_field = None;
     if let BodyRule::Field(name) = &binding.body {
         match top_level("body", method.input, name) {
+            Ok(path) if variables.contains(&path) => {
+                problems.push(format!("body: the path binds `{name}` already"));
+            }
             Ok(path) => body_field = Some(path),
             Err(problem) => problems.push(problem),
         }
@@ -269,6 +284,7 @@ fn resolve(
         variables,
         body_field,
         response_field,
+        slashes: if schema.fully_decodes() { Slashes::Decode } else { Slashes::Keep },
     })
 }
 

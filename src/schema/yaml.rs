@@ -12,11 +12,13 @@ const DEPTH_LIMIT: usize = 64;
 pub(super) type LineColumn = (u32, u32);
 
 /// A value and where it begins.
+#[derive(Debug)]
 pub(super) struct Node {
     pub(super) at: LineColumn,
     pub(super) value: Value,
 }
 
+#[derive(Debug)]
 pub(super) enum Value {
     /// Nothing, `~` or `null`.
     Null,
@@ -28,12 +30,14 @@ pub(super) enum Value {
 }
 
 /// A key of a map.
+#[derive(Debug)]
 pub(super) struct Key {
     pub(super) at: LineColumn,
     pub(super) name: String,
 }
 
 /// Why a text is no YAML, and where.
+#[derive(Debug)]
 pub(super) struct YamlError {
     pub(super) at: LineColumn,
     pub(super) message: String,
