@@ -200,6 +200,9 @@ mod tests {
         );
         let (code, text) = explain(&["GET /readyz", "--json"]);
         assert_eq!((code, text.as_str()), (0, "{\"http_status\":200,\"page\":\"pages.readyz\"}\n"));
+        let (code, text) = explain(&["POST /readyz", "--json"]);
+        assert_eq!(code, 1);
+        assert!(text.starts_with("{\"http_status\":405,\"allow\":[\"GET\",\"HEAD\"],"), "{text}");
         let (code, text) = explain(&["GET /v1/users/x", "--json", "-H", "if-none-match: *"]);
         assert_eq!(code, 0);
         assert!(text.starts_with("{\"http_status\":200,"), "{text}");

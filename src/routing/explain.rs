@@ -27,10 +27,10 @@ pub enum WhyNot {
     Shadowed(usize),
     /// The path is its, the HTTP method is not.
     Method,
-    /// It has another verb behind the colon, or none.
+    /// It has a verb that the path has not.
     Verb {
-        /// Its own, without the colon.
-        wanted: Option<String>,
+        /// Without the colon.
+        wanted: String,
     },
     /// It has more segments, or fewer.
     Segments {
@@ -50,6 +50,8 @@ pub enum WhyNot {
         /// What the path has there, decoded.
         found: String,
     },
+    /// It would fit without the slash at the end.
+    TrailingSlash,
     /// A segment is empty: no template matches that.
     Empty {
         /// Counted from 1, in the path.
@@ -63,8 +65,7 @@ impl fmt::Display for WhyNot {
         match self {
             Self::Shadowed(_) => f.write_str("shadowed by a route that goes first"),
             Self::Method => f.write_str("method differs"),
-            Self::Verb { wanted: Some(verb) } => write!(f, "needs the verb `:{verb}` at its end"),
-            Self::Verb { wanted: None } => f.write_str("has no verb at its end"),
+            Self::Verb { wanted } => write!(f, "needs the verb `:{wanted}` at its end"),
             Self::Segments { wanted, or_more, found } => {
                 let least = if *or_more { "at least " } else { "" };
                 write!(f, "needs {least}{wanted} segment{}, found {found}", s(*wanted))
@@ -72,6 +73,7 @@ impl fmt::Display for WhyNot {
             Self::Literal { segment, wanted, found } => {
                 write!(f, "segment {segment} is `{found}`, not `{wanted}`")
             }
+            Self::TrailingSlash => f.write_str("needs no slash at its end"),
             Self::Empty { segment } => write!(f, "segment {segment} is empty"),
         }
     }
@@ -129,15 +131,14 @@ fn compare(
 ) -> Option<(usize, WhyNot)> {
     let template = &route.template;
     let mut segments: Vec<&str> = path.segments.iter().map(AsRef::as_ref).collect();
-    let mut wrong_verb = false;
-    if let Some(verb) = &template.verb {
-        match &path.with_verb {
-            Some((head, found)) if found == verb => {
-                if let Some(last) = segments.last_mut() {
-                    *last = head;
-                }
-            }
-            _ => wrong_verb = true,
+    let mut wrong_verb = None;
+    if let Some(wanted) = &template.verb {
+        let (head, found) = path.with_verb.as_ref().map(|(head, verb)| (head, verb)).unzip();
+        if let (Some(head), Some(last)) = (head, segments.last_mut()) {
+            *last = head;
+        }
+        if found.is_none_or(|found| found != wanted) {
+            wrong_verb = Some(WhyNot::Verb { wanted: wanted.clone() });
         }
     }
     let takes_method = match &route.binding.method {
@@ -151,11 +152,9 @@ fn compare(
         return None;
     }
     // A wrong method is the least that can be wrong: most often there is a right one.
-    let distance = 4 * misses + 2 * usize::from(wrong_verb) + usize::from(!takes_method);
-    let verb = || WhyNot::Verb { wanted: template.verb.clone() };
-    let why = match why {
+    let distance = 4 * misses + 2 * usize::from(wrong_verb.is_some()) + usize::from(!takes_method);
+    let why = match why.or(wrong_verb) {
         Some(why) => why,
-        None if wrong_verb => verb(),
         None if !takes_method => WhyNot::Method,
         None => WhyNot::Shadowed(matched?),
     };
@@ -184,13 +183,15 @@ fn align(template: &PathTemplate, path: &[&str]) -> (usize, usize, Option<WhyNot
                 in_common += 1;
                 continue;
             }
+            Segment::Literal(_) | Segment::Any if text.is_empty() => {
+                WhyNot::Empty { segment: at + 1 }
+            }
             Segment::Literal(literal) => WhyNot::Literal {
                 segment: at + 1,
                 wanted: literal.clone(),
                 found: (*text).to_owned(),
             },
-            Segment::Any if text.is_empty() => WhyNot::Empty { segment: at + 1 },
-            _ => continue,
+            Segment::Any | Segment::Rest => continue,
         };
         misses += 1;
         first.get_or_insert(why);
@@ -200,8 +201,15 @@ fn align(template: &PathTemplate, path: &[&str]) -> (usize, usize, Option<WhyNot
         first = empty.map(|at| WhyNot::Empty { segment: at + 1 });
         misses += usize::from(first.is_some());
     }
-    let wrong_count = || WhyNot::Segments { wanted: least, or_more: rest.is_some(), found };
-    (misses, in_common, if fits { first } else { Some(wrong_count()) })
+    if fits {
+        return (misses, in_common, first);
+    }
+    let has_slash = found == least + 1 && path.last().is_some_and(|last| last.is_empty());
+    let why = match first {
+        None if has_slash => WhyNot::TrailingSlash,
+        _ => WhyNot::Segments { wanted: least, or_more: rest.is_some(), found },
+    };
+    (misses, in_common, Some(why))
 }
 
 #[cfg(test)]
@@ -260,7 +268,9 @@ service S {
     #[test]
     fn every_reason_is_told() {
         assert_eq!(told("GET /v1/usres/7", 1), ["Get: segment 2 is `usres`, not `users`"]);
-        assert_eq!(told("GET /v1/users/", 1), ["Get: segment 3 is empty"]);
+        assert_eq!(told("GET /v1/users/", 1)[0], "Get: segment 3 is empty");
+        assert_eq!(told("POST /v1/users/", 1), ["New: needs no slash at its end"]);
+        assert_eq!(told("POST /v1/users/7:unban", 2)[1], "Ban: needs the verb `:ban` at its end");
         assert_eq!(told("GET /v1/files/a/b", 1), ["Files: segment 4 is `b`, not `raw`"]);
         assert_eq!(told("GET /v1/files//raw", 1), ["Files: segment 3 is empty"]);
         assert_eq!(told("GET /v1/files", 1)[0], "Files: needs at least 3 segments, found 2");

@@ -170,3 +170,71 @@ fn version_and_help_go_to_stdout() {
         assert!(String::from_utf8(output.stdout).unwrap().contains(part));
     }
 }
+
+#[test]
+fn explain_answers_one_request_and_many() {
+    let output = |arguments: &[&str]| {
+        let output = transom(arguments).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let proto = "syntax = \"proto3\"; package greet.v1; import \"google/api/annotations.proto\";\n\
+                 import \"google/api/httpbody.proto\";\n\
+                 message Name { string name = 1; google.api.HttpBody card = 2; }\n\
+                 service Greeter {\n  rpc Greet(Name) returns (Name) {\n    \
+                 option (google.api.http) = {post: \"/v1/greet/{name}\" body: \"card\"};\n  }\n}\n";
+    std::fs::write(folder.path().join("greet.proto"), proto).unwrap();
+    std::fs::write(folder.path().join("card.txt"), "hello").unwrap();
+    let protos = folder.path().to_str().unwrap();
+    let card = format!("@{protos}/card.txt");
+    let greet = ["explain", "--proto", protos, "POST /v1/greet/Ada", "-d", &card];
+    let (code, text) =
+        output(&[&greet[..], &["-H", "content-type: text/plain", "--json"]].concat());
+    assert_eq!(
+        (code, text.as_str()),
+        (
+            0,
+            "{\"http_status\":200,\"method\":\"greet.v1.Greeter/Greet\",\
+             \"template\":\"/v1/greet/{name}\",\"request\":{\"name\":\"Ada\",\
+             \"card\":{\"contentType\":\"text/plain\",\"data\":\"aGVsbG8=\"}}}\n"
+        )
+    );
+    let (code, text) = output(&greet);
+    assert_eq!(code, 0);
+    assert!(text.contains("greet.proto:6:") && text.contains("5 bytes  from the body"), "{text}");
+
+    for (arguments, code, part) in [
+        (&["explain", "GET /nowhere"][..], 1, "no route for /nowhere"),
+        (&["explain"], 2, "REQUEST"),
+        (&["explain", "nothing"], 2, "is no request"),
+        (&["explain", "GET /", "--stdin"], 2, "cannot be used with"),
+        (&["explain", "GET /", "-d", "@/nonexistent"], 2, "/nonexistent"),
+        (&["explain", "GET /", "-H", "content-type: application/grpc"], 2, "only REST"),
+        (&["explain", "GET /", "--descriptor-set", "/nonexistent"], 78, "/nonexistent"),
+        (&["explain", "--help"], 0, "Examples:"),
+    ] {
+        let (found, text) = output(arguments);
+        assert_eq!(found, code, "{arguments:?}: {text}");
+        assert!(text.contains(part), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn explain_answers_each_line_before_it_waits_for_the_next() {
+    let mut command = transom(&["explain", "--stdin"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (request, answer) in [
+        ("{\"request\":\"GET /v1/users/7\"}", "{\"http_status\":200,"),
+        ("not JSON", "{\"error\":"),
+        ("{\"request\":\"PUT /v1/users/7\"}", "{\"http_status\":405,\"allow\":[\"GET\",\"HEAD\"],"),
+    ] {
+        writeln!(input, "{request}").unwrap();
+        let line = lines.next().unwrap().unwrap();
+        assert!(line.starts_with(answer), "{line}");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}

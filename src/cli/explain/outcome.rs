@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method as Verb, StatusCode, header};
 use http_body_util::BodyExt as _;
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::{
@@ -17,6 +18,7 @@ use crate::{
     Gateway,
     config::Pages,
     routing::{Found, RouteTable},
+    status::Cause,
     transcoding::{Transcoder, WriteOptions},
 };
 
@@ -86,10 +88,8 @@ impl Explainer {
 
     /// Sends the request.
     pub(super) fn explain(&self, request: &Described) -> Outcome {
-        let reads = matches!(request.method, Verb::GET | Verb::HEAD);
-        if let Some(page) = self.pages.key_of(request.uri.path()).filter(|_| reads) {
-            let (http_status, ending) = (StatusCode::OK, Ending::Page(page));
-            return Outcome { http_status, allow: None, matched: None, ending };
+        if let Some(key) = self.pages.key_of(request.uri.path()) {
+            return of_page(key, &request.method);
         }
         let (http_status, headers, body) = self.runtime.block_on(async {
             let (head, body) = self.gateway.answer(request.to_request()).await.into_parts();
@@ -142,7 +142,7 @@ impl Explainer {
         match transcoder.wire_to_json(input, message, &options, &mut json) {
             Ok(()) => String::from_utf8_lossy(&json).into_owned(),
             // Extensions of a message set, and what else JSON has no form for.
-            Err(error) => serde_json::json!({ "error": error.to_string() }).to_string(),
+            Err(error) => json!({ "error": error.to_string() }).to_string(),
         }
     }
 }
@@ -151,6 +151,20 @@ impl Outcome {
     pub(super) fn is_refused(&self) -> bool {
         matches!(self.ending, Ending::Refused(_))
     }
+}
+
+/// A page of the server, which goes before every route, is read and nothing else.
+fn of_page(key: &'static str, method: &Verb) -> Outcome {
+    if matches!(*method, Verb::GET | Verb::HEAD) {
+        let (http_status, ending) = (StatusCode::OK, Ending::Page(key));
+        return Outcome { http_status, allow: None, matched: None, ending };
+    }
+    let cause = Cause::WrongMethod;
+    let (http_status, code, _) = cause.row();
+    let message = format!("{key} of the configuration is a page, to be read with GET");
+    let status = json!({ "code": code.number(), "message": message, "details": [] });
+    let allow = Some(["GET", "HEAD"].map(str::to_owned).into());
+    Outcome { http_status, allow, matched: None, ending: Ending::Refused(status) }
 }
 
 /// The list in `Allow`.
@@ -163,7 +177,5 @@ fn allow(headers: &HeaderMap) -> Option<Vec<String>> {
 fn status_of(body: &[u8]) -> serde_json::Value {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let member = |name: &str| body.get(name).cloned().unwrap_or_default();
-    serde_json::json!({
-        "code": member("code"), "message": member("message"), "details": member("details"),
-    })
+    json!({ "code": member("code"), "message": member("message"), "details": member("details") })
 }

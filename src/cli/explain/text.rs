@@ -29,7 +29,7 @@ pub(super) fn page(explainer: &Explainer, request: &Described, outcome: &Outcome
         let _ = writeln!(page, "  at    {}", route.binding.position);
         let bound = bound(route, request);
         if !bound.is_empty() {
-            page.push_str("\nbinds\n");
+            page.push_str("\ngives\n");
             columns(&bound, &mut page);
         }
     }
