@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 
+mod check;
 mod common;
 mod routes;
 mod schema;
@@ -23,6 +24,8 @@ pub enum Action {
     UserService(Box<Config>, LogFormat),
     /// Print this and exit.
     Print(String),
+    /// Print this and exit with 1.
+    Fail(String),
 }
 
 /// Why the command line cannot be followed.
@@ -41,6 +44,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::Serve(serve)) => serve.action(),
         Some(Command::UserService(service)) => service.action(),
         Some(Command::Routes(routes)) => routes.action(),
+        Some(Command::Check(check)) => check.action(),
         None => cli.serve.action(),
     }
 }
@@ -69,6 +73,11 @@ const ROUTES_EXAMPLES: &str = "Examples:
   transom routes --upstream http://127.0.0.1:50051  a service's, asked by server reflection
   transom routes --proto protos --json              those of .proto files, for programs";
 
+const CHECK_EXAMPLES: &str = "Examples:
+  transom check --proto protos                       .proto files, before they are deployed
+  transom check --descriptor-set service.bin --service-config rules.yaml
+  transom check --config transom.toml --json         all upstreams of a configuration, for programs";
+
 const SERVICE_EXAMPLES: &str = "Examples:
   transom user-service                                on 127.0.0.1:50051, users in ./transom.db
   transom user-service --database sqlite::memory:     users that are forgotten at the end";
@@ -84,6 +93,9 @@ enum Command {
     /// Print every route: HTTP method, path template, and what it calls
     #[command(before_help = ROUTES_EXAMPLES)]
     Routes(routes::Routes),
+    /// Tell what is wrong with schemas, rules and configuration: exits with 0 if nothing is, else 1
+    #[command(before_help = CHECK_EXAMPLES)]
+    Check(check::Check),
     /// Print the version
     Version,
 }

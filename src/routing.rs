@@ -36,12 +36,14 @@ use crate::schema::{
 };
 
 mod captures;
+mod lint;
 mod path_template;
 pub mod percent_encoding;
 mod route_tree;
 
 use percent_encoding::Slashes;
 
+pub use lint::{Lint, LintKind};
 pub use path_template::{PathTemplate, Segment, TemplateError, Variable};
 pub use route_tree::{Found, PathError, RouteTree, RouteTreeBuilder};
 
