@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use clap::Args;
+use clap::{Args, error::ErrorKind};
 
 use super::{
     Error,
@@ -48,8 +48,9 @@ impl UpstreamOptions {
             self.descriptor_set.is_some() || self.proto.is_some() || self.service_config.is_some();
         if self.upstream.is_empty() && (of_one || !self.services.is_empty()) {
             let message = "--descriptor-set, --proto, --service-config and --services are of an \
-                           upstream: say which with --upstream URL";
-            return Err(Error::Config(message.to_owned()));
+                           upstream: say which with --upstream URL\n";
+            let kind = ErrorKind::MissingRequiredArgument;
+            return Err(Error::Usage(clap::Error::raw(kind, message)));
         }
         if of_one && self.upstream.len() > 1 {
             let message = "--descriptor-set, --proto and --service-config are of one upstream: \
