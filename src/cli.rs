@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 
+mod check;
 mod common;
 mod explain;
 mod routes;
@@ -27,6 +28,8 @@ pub enum Action {
     Explain(Box<Explanation>),
     /// Print this and exit.
     Print(String),
+    /// Print this and exit with 1.
+    Fail(String),
 }
 
 /// Why the command line cannot be followed.
@@ -48,6 +51,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::UserService(service)) => service.action(),
         Some(Command::Routes(routes)) => routes.action(),
         Some(Command::Explain(explain)) => explain.action(),
+        Some(Command::Check(check)) => check.action(),
         None => cli.serve.action(),
     }
 }
@@ -81,6 +85,11 @@ const EXPLAIN_EXAMPLES: &str = "Examples:
   transom explain --proto protos 'POST /v1/items' --data @item.json
   transom explain --upstream http://127.0.0.1:50051 --stdin < requests.jsonl";
 
+const CHECK_EXAMPLES: &str = "Examples:
+  transom check --proto protos                       .proto files, before they are deployed
+  transom check --descriptor-set service.bin --service-config rules.yaml
+  transom check --config transom.toml --json         all upstreams of a configuration, for programs";
+
 const SERVICE_EXAMPLES: &str = "Examples:
   transom user-service                                on 127.0.0.1:50051, users in ./transom.db
   transom user-service --database sqlite::memory:     users that are forgotten at the end";
@@ -99,6 +108,9 @@ enum Command {
     /// Tell what a request would be: its route and message, or its refusal; no upstream is called
     #[command(before_help = EXPLAIN_EXAMPLES)]
     Explain(explain::Explain),
+    /// Tell what is wrong with schemas, rules and configuration: exits with 0 if nothing is, else 1
+    #[command(before_help = CHECK_EXAMPLES)]
+    Check(check::Check),
     /// Print the version
     Version,
 }

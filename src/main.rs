@@ -30,6 +30,10 @@ fn main() -> ExitCode {
             print(&text);
             ExitCode::SUCCESS
         }
+        Ok(Action::Fail(text)) => {
+            print(&text);
+            ExitCode::FAILURE
+        }
         Err(cli::Error::Config(error)) => fail(&error, 78),
         Err(cli::Error::Request(error)) => fail(&error, 2),
         Err(cli::Error::Usage(error)) => error.exit(),

@@ -37,12 +37,14 @@ use crate::schema::{
 
 mod captures;
 pub mod explain;
+mod lint;
 mod path_template;
 pub mod percent_encoding;
 mod route_tree;
 
 use percent_encoding::Slashes;
 
+pub use lint::{Lint, LintKind};
 pub use path_template::{PathTemplate, Segment, TemplateError, Variable};
 pub use route_tree::{Found, PathError, RouteTree, RouteTreeBuilder};
 
@@ -326,6 +328,9 @@ service S {
   rpc F(M) returns (M) { option (google.api.http) = {get: "/v1/y" response_body: "a.b"}; }
   rpc G(M) returns (M) { option (google.api.http) = {get: "/v1/z/{id}"}; }
   rpc H(M) returns (M) { option (google.api.http) = {get: "/v1/z/{child.id}"}; }
+  rpc I(M) returns (M) { option (google.api.http) = {put: "/v1/i/{id}" body: "id"}; }
+  rpc J(M) returns (M) { option (google.api.http) = {put: "/v1/j/{child.id}" body: "child"}; }
+  rpc K(M) returns (M) { option (google.api.http) = {put: "/v1/k" body: "child.id"}; }
 }"#;
         let expected = [
             "broken.proto:5:26: `/v1/{nope}`: `b.M` has no field `nope`",
@@ -335,6 +340,8 @@ service S {
             "broken.proto:9:26: body: `b.M` has no field `nope`",
             "broken.proto:10:26: response_body: `a.b` is not a top-level field",
             "broken.proto:12:26: `/v1/z/{child.id}` is already the route of b.S/G, at broken.proto:11:26",
+            "broken.proto:13:26: body: the path binds `id` already",
+            "broken.proto:15:26: body: `child.id` is not a top-level field",
         ];
         assert_eq!(problems(&format!("{HEAD}{body}")), expected);
     }
@@ -354,5 +361,52 @@ service S {
         let table = RouteTable::build(vec![schema]).unwrap();
         assert!(matches!(table.find(&Verb::POST, "/b.S/A"), Ok(Found::Route(0))));
         assert!(table.find_rpc("/b.S/A").is_some());
+    }
+
+    #[test]
+    fn conflicts_between_files_and_between_upstreams_name_both_places() {
+        let file = |package: &str, path: &str| {
+            format!(
+                "syntax = \"proto3\"; package {package}; import \"google/api/annotations.proto\";\n\
+                 message M {{ string id = 1; }}\nservice S {{\n  rpc R(M) returns (M) {{\n    \
+                 option (google.api.http) = {{get: \"{path}\"}};\n  }}\n}}\n"
+            )
+        };
+        let sources = |names: &[&str]| {
+            let source = |name: &&str| (format!("{name}.proto"), file(name, "/v1/{id}"));
+            let bytes =
+                crate::schema::compile_protos(&names.iter().map(source).collect::<Vec<_>>());
+            Arc::new(Schema::from_descriptor_set(bytes.unwrap()).unwrap())
+        };
+        let expected = "b.proto:5:5: `/v1/{id}` is already the route of a.S/R, at a.proto:5:5";
+        for schemas in [vec![sources(&["a", "b"])], vec![sources(&["a"]), sources(&["b"])]] {
+            let problems = RouteTable::build(schemas).unwrap_err();
+            assert_eq!(problems.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn an_option_in_parts_is_found_where_its_parts_are() {
+        let source = format!(
+            "{HEAD}  rpc A(M) returns (M) {{\n    option (google.api.http).get = \"/v1/{{nope}}\";\n\
+             \x20   option (google.api.http).body = \"nope\";\n  }}\n}}"
+        );
+        let expected = [
+            "broken.proto:5:5: `/v1/{nope}`: `b.M` has no field `nope`",
+            "broken.proto:5:5: body: `b.M` has no field `nope`",
+        ];
+        assert_eq!(problems(&source), expected);
+    }
+
+    #[test]
+    fn a_survey_has_the_routes_that_could_be_built() {
+        let body = r#"
+  rpc A(M) returns (M) { option (google.api.http) = {get: "/v1/{nope}"}; }
+  rpc B(M) returns (M) { option (google.api.http) = {get: "/v1/{id}"}; }
+}"#;
+        let source = format!("{HEAD}{body}");
+        let schema = crate::schema::compile_for_tests("broken.proto", &source).unwrap();
+        let (table, Problems(problems)) = RouteTable::survey(vec![Arc::new(schema)]);
+        assert_eq!((table.routes().len(), problems.len()), (3, 1));
     }
 }

@@ -3,13 +3,16 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use clap::Args;
+use clap::{Args, error::ErrorKind};
 
-use super::{Error, common};
+use super::{
+    Error,
+    common::{self, ConfigFault},
+};
 use crate::{
     config::{Config, Upstream},
     routing::RouteTable,
-    schema::{Problem, Problems, Schema},
+    schema::{Position, Problem, Problems, Schema},
     upstream::schema_source::{self, Source, SourceError},
     users::DESCRIPTOR_SET,
 };
@@ -45,8 +48,9 @@ impl UpstreamOptions {
             self.descriptor_set.is_some() || self.proto.is_some() || self.service_config.is_some();
         if self.upstream.is_empty() && (of_one || !self.services.is_empty()) {
             let message = "--descriptor-set, --proto, --service-config and --services are of an \
-                           upstream: say which with --upstream URL";
-            return Err(Error::Config(message.to_owned()));
+                           upstream: say which with --upstream URL\n";
+            let kind = ErrorKind::MissingRequiredArgument;
+            return Err(Error::Usage(clap::Error::raw(kind, message)));
         }
         if of_one && self.upstream.len() > 1 {
             let message = "--descriptor-set, --proto and --service-config are of one upstream: \
@@ -100,28 +104,34 @@ pub(super) struct Loaded {
 }
 
 impl SchemaOptions {
-    /// Reads and asks for everything. Fails where a source cannot be read; what is wrong with the
-    /// schemas themselves is among the table's problems.
+    /// Reads and asks for everything. What cannot be read, and what is wrong with what was, is
+    /// among the table's problems.
     pub(super) fn load(&self) -> Result<Loaded, Error> {
-        let (schemas, problems) = load(&self.config()?)?;
-        let table = match problems.is_empty() {
-            true => RouteTable::build(schemas.clone()),
-            false => Err(Problems(problems)),
-        };
-        Ok(Loaded { schemas, table })
+        let mut config = self.read_config()?;
+        self.apply(&mut config)?;
+        common::check(&config)?;
+        load(&config)
     }
 
-    /// The configuration, with what the flags say over it.
-    pub(super) fn config(&self) -> Result<Config, Error> {
-        let mut config = common::read_config(self.config.as_deref())?;
-        self.upstream.apply_offline(&mut config)?;
-        common::check(&config)?;
-        Ok(config)
+    /// The configuration file alone.
+    pub(super) fn read_config(&self) -> Result<Config, ConfigFault> {
+        common::read_config(self.config.as_deref())
+    }
+
+    /// Where what is said of the whole configuration is.
+    pub(super) fn config_position(&self) -> Option<Position> {
+        let file = self.config.as_ref()?.display().to_string();
+        Some(Position { file, line_column: None })
+    }
+
+    /// Lets the flags say what `config` puts on the web.
+    pub(super) fn apply(&self, config: &mut Config) -> Result<(), Error> {
+        self.upstream.apply_offline(config)
     }
 }
 
-/// The schema of each upstream that has no problem, and all problems of the others.
-fn load(config: &Config) -> Result<(Vec<Arc<Schema>>, Vec<Problem>), Error> {
+/// The schemas of what `config` puts on the web.
+pub(super) fn load(config: &Config) -> Result<Loaded, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Config(error.to_string()))?;
     let (mut schemas, mut problems) = (Vec::new(), Vec::new());
@@ -133,19 +143,26 @@ fn load(config: &Config) -> Result<(Vec<Arc<Schema>>, Vec<Problem>), Error> {
         add(Schema::from_descriptor_set(DESCRIPTOR_SET));
     }
     for options in &config.upstreams {
-        match runtime.block_on(schema_source::load(options)) {
-            Ok(Source::Known(described)) => add(described.schema()),
+        add(match runtime.block_on(schema_source::load(options)) {
+            Ok(Source::Known(described)) => described.schema(),
             Ok(Source::Unavailable(error)) => {
-                let message = format!(
-                    "{}: {error}. Say where its schema is: --descriptor-set FILE or --proto DIR",
-                    options.url
-                );
-                return Err(Error::Config(message));
+                let url = &options.url;
+                Err(nowhere(format!(
+                    "{url}: {error}. Say where its schema is: --descriptor-set FILE or --proto DIR"
+                )))
             }
-            Err(SourceError::Problems(found)) => add(Err(found)),
-            Err(error) => return Err(Error::Config(error.to_string())),
-        }
+            Err(SourceError::Problems(found)) => Err(found),
+            Err(error) => Err(nowhere(error.to_string())),
+        });
     }
     problems.sort();
-    Ok((schemas, problems))
+    let table = match problems.is_empty() {
+        true => RouteTable::build(schemas.clone()),
+        false => Err(Problems(problems)),
+    };
+    Ok(Loaded { schemas, table })
+}
+
+fn nowhere(message: String) -> Problems {
+    Problems(vec![Problem { position: None, message }])
 }

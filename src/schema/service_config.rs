@@ -129,6 +129,11 @@ impl Reader<'_> {
             );
             return self.problem(node.at, text);
         }
+        let is_name = |part: &str| part.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !selector.contains('.') || !selector.split('.').all(is_name) {
+            let text = format!("selector `{selector}` names no method: say pkg.Service.Method");
+            return self.problem(node.at, text);
+        }
         let position = self.position(node.at);
         let selected = SelectedRule { rule, position, additional_positions };
         if let Some(earlier) = rules.by_selector.insert(selector.clone(), selected) {
@@ -266,4 +271,179 @@ fn spelled(key: &yaml::Key) -> String {
         name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
         name + letters.as_str()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::schema::{Exposure, HttpMethod, Problems, Schema, compile_protos};
+
+    const SOURCE: &str = r#"syntax = "proto3"; package s; import "google/api/annotations.proto";
+message M { string id = 1; M child = 2; }
+service A {
+  rpc Get(M) returns (M) { option (google.api.http) = {get: "/annotated/{id}"}; }
+  rpc Put(M) returns (M);
+}
+service B { rpc Broken(M) returns (M) { option (google.api.http) = {body: "*"}; } }
+"#;
+
+    fn schema(rules: &str, services: &[&str]) -> Result<Schema, Problems> {
+        let bytes = compile_protos(&[("s.proto".to_owned(), SOURCE.to_owned())]).unwrap();
+        let service_config = Some(super::ServiceConfig::new("r.yaml", rules));
+        let services = services.iter().map(|name| (*name).to_owned()).collect();
+        Schema::exposing(bytes, &Exposure { services, service_config })
+    }
+
+    /// The bindings of `s.A`, each as `METHOD template body response_body position`.
+    fn bindings(rules: &str) -> Vec<String> {
+        let schema = schema(rules, &["s.A"]).unwrap();
+        let methods = schema.services().iter().flat_map(|service| &service.methods);
+        let bindings = methods.flat_map(|method| &method.bindings);
+        let show = |binding: &crate::schema::HttpBinding| {
+            let method = match &binding.method {
+                HttpMethod::Is(method) => method.to_string(),
+                HttpMethod::Any => "*".to_owned(),
+            };
+            let (template, body) = (&binding.template, &binding.body);
+            let response = binding.response_body.as_deref().unwrap_or("-");
+            format!("{method} {template} {body:?} {response} {}", binding.position)
+        };
+        bindings.map(show).collect()
+    }
+
+    fn problems(rules: &str) -> Vec<String> {
+        let problems = schema(rules, &["s.A"]).unwrap_err().to_string();
+        problems.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_rule_replaces_the_annotation_and_the_last_one_wins() {
+        let rules = r#"
+type: google.api.Service
+config_version: 3
+apis: [{name: s.A}]
+http:
+  rules:
+    - selector: s.A.Get
+      get: /lost
+    - selector: s.A.Put
+      put: /v1/{id}
+      body: "*"
+      response_body: child
+      additional_bindings:
+        - patch: /v1/{id}
+          body: child
+        - custom: {kind: "*", path: "/any/{id}"}
+          responseBody: id
+    - {selector: s.A.Get, get: "/v2/{id}"}
+"#;
+        let expected = [
+            "GET /v2/{id} None - r.yaml:18:7",
+            "PUT /v1/{id} All child r.yaml:9:7",
+            "PATCH /v1/{id} Field(\"child\") - r.yaml:14:11",
+            "* /any/{id} None id r.yaml:16:11",
+        ];
+        assert_eq!(bindings(rules), expected);
+        let schema = schema(rules, &["s.A"]).unwrap();
+        let overridden: Vec<_> = schema.overridden_rules().iter().collect();
+        assert_eq!(overridden.len(), 1);
+        assert_eq!(overridden[0].position.as_ref().unwrap().to_string(), "r.yaml:7:7");
+        assert!(overridden[0].message.ends_with("the last one for `s.A.Get` wins, at r.yaml:18:7"));
+        assert!(!schema.fully_decodes());
+    }
+
+    #[test]
+    fn json_and_its_spelling_are_read_too() {
+        let rules = r#"{"http": {"fullyDecodeReservedExpansion": true, "rules": [{
+            "selector": "s.A.Put", "post": "/p", "additionalBindings": [{"get": "/q"}]}]}}"#;
+        assert_eq!(bindings(rules).len(), 3);
+        assert!(schema(rules, &["s.A"]).unwrap().fully_decodes());
+        for nothing in ["", "http:", "http: {rules: }", "name: x\napis: *alias\n"] {
+            let nothing = nothing.replace("*alias", "[]");
+            assert_eq!(bindings(&nothing), ["GET /annotated/{id} None - s.proto:4:28"]);
+        }
+    }
+
+    #[test]
+    fn every_problem_is_told_where_it_is() {
+        let rules = r#"
+http:
+  colour: red
+  fully_decode_reserved_expansion: maybe
+  rules:
+    - get: /no-selector
+    - selector: s.A.*
+      get: /x
+    - selector: s.A.Put
+      get: /x
+      post: /x
+      bodi: "*"
+    - selector: s.A.Get
+      get: [a]
+      get: /b
+      additional_bindings:
+        - selector: s.A.Put
+          custom: {kind: GET, path: /y, verb: z}
+    - nonsense
+"#;
+        let expected = [
+            "r.yaml:3:3: http has no key `colour`",
+            "r.yaml:4:36: fully_decode_reserved_expansion: say true or false",
+            "r.yaml:6:7: the rule has no selector: say pkg.Service.Method",
+            "r.yaml:7:7: selector `s.A.*`: wildcards are not supported, name each method in full",
+            "r.yaml:9:7: the rule has several patterns: put the others into additional_bindings",
+            "r.yaml:12:7: a rule has no key `bodi`",
+            "r.yaml:14:12: get must be a text, not a list",
+            "r.yaml:15:7: `get` stands there twice",
+            "r.yaml:17:11: an additional binding has no selector",
+            "r.yaml:18:41: custom has no key `verb`",
+            "r.yaml:19:7: a rule must be a map, not a text",
+        ];
+        let found = problems(rules);
+        for expected in expected {
+            assert!(found.iter().any(|problem| problem == expected), "{expected}\n{found:#?}");
+        }
+        assert_eq!(problems("http:\n  - x\n"), ["r.yaml:2:3: http must be a map, not a list"]);
+        let bare_star = problems("http:\n  rules:\n    - selector: s.A.Put\n      body: *\n");
+        assert!(bare_star[0].starts_with("r.yaml:4:") && bare_star[0].contains("in quotes"));
+    }
+
+    #[test]
+    fn a_rule_itself_is_checked_where_it_stands() {
+        let rules = r#"
+http:
+  rules:
+    - selector: s.A.Put
+      additional_bindings:
+        - custom: {kind: "not a token", path: /y}
+        - get: /z
+          additional_bindings: [{get: /zz}]
+"#;
+        let expected = [
+            "r.yaml:4:7: the rule has no pattern: say get, put, post, …",
+            "r.yaml:6:11: `not a token` is not an HTTP method",
+            "r.yaml:7:11: an additional binding cannot have additional bindings of its own",
+        ];
+        assert_eq!(problems(rules), expected);
+    }
+
+    #[test]
+    fn a_selector_of_nothing_is_a_problem_unless_its_service_is_left_out() {
+        let rule = |selector: &str| format!("http: {{rules: [{{selector: {selector}, get: /x}}]}}");
+        for (selector, expected) in [
+            ("s.A.Gat", "no method is called `s.A.Gat`: did you mean `s.A.Get`?"),
+            ("s.A/Put", "selector `s.A/Put` names no method: say pkg.Service.Method"),
+            ("s.A.Something", "no method is called `s.A.Something`: say pkg.Service.Method"),
+        ] {
+            assert_eq!(problems(&rule(selector)), [format!("r.yaml:1:16: {expected}")]);
+        }
+        for left_out in ["s.B.Broken", "s.C.Get"] {
+            assert!(schema(&rule(left_out), &["s.A"]).is_ok(), "{left_out}");
+        }
+        let everything = schema(&rule("s.C.Something"), &[]).unwrap_err().to_string();
+        assert!(everything.contains("`s.C.Something`") && everything.contains("no pattern"));
+        let health = schema(&rule("grpc.health.v1.Health.Check"), &[]).unwrap_err().to_string();
+        assert!(
+            health.contains("`grpc.health.v1.Health.Check` is a method that never gets routes")
+        );
+    }
 }

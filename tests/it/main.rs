@@ -16,6 +16,7 @@ mod readme;
 mod remote;
 mod rpc;
 mod server;
+mod service_config;
 mod streaming;
 mod support;
 mod tidy;

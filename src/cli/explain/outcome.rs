@@ -10,7 +10,10 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::{
-    super::{Error, schema::SchemaOptions},
+    super::{
+        Error, common,
+        schema::{self, SchemaOptions},
+    },
     recorder::Recorder,
     request::Described,
 };
@@ -67,8 +70,10 @@ impl Explainer {
         let fail = |error: &dyn std::fmt::Display| {
             Error::Config(format!("the schema cannot be served:\n{error}"))
         };
-        let config = options.config()?;
-        let loaded = options.load()?;
+        let mut config = options.read_config()?;
+        options.apply(&mut config)?;
+        common::check(&config)?;
+        let loaded = schema::load(&config)?;
         // With every problem, those that kept a schema from being built among them.
         loaded.table.map_err(|problems| fail(&problems))?;
         let recorder = Recorder::default();
