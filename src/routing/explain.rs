@@ -11,6 +11,9 @@ use super::{
 };
 use crate::schema::HttpMethod;
 
+/// What a segment that does not fit counts: more than everything else together.
+const MISS: usize = 4;
+
 /// A route that a request came near to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -99,6 +102,10 @@ pub fn candidates(table: &RouteTable, method: &Verb, path: &str, limit: usize) -
         .collect();
     // The order of the table among those that are as near.
     near.sort_by_key(|(distance, _)| *distance);
+    // A path that is known is no other path misspelt.
+    if matched.is_some() || near.first().is_some_and(|(distance, _)| *distance < MISS) {
+        near.retain(|(_, candidate)| !matches!(candidate.why, WhyNot::Literal { .. }));
+    }
     near.into_iter().take(limit).map(|(_, candidate)| candidate).collect()
 }
 
@@ -152,7 +159,8 @@ fn compare(
         return None;
     }
     // A wrong method is the least that can be wrong: most often there is a right one.
-    let distance = 4 * misses + 2 * usize::from(wrong_verb.is_some()) + usize::from(!takes_method);
+    let distance =
+        MISS * misses + 2 * usize::from(wrong_verb.is_some()) + usize::from(!takes_method);
     let why = match why.or(wrong_verb) {
         Some(why) => why,
         None if !takes_method => WhyNot::Method,
@@ -256,7 +264,6 @@ service S {
                 "Ban: needs the verb `:ban` at its end",
                 "Photo: needs 4 segments, found 3",
                 "New: needs 2 segments, found 3",
-                "Files: segment 2 is `users`, not `files`",
             ]
         );
         assert_eq!(told("DELETE /v1/users/7", 2)[0], "Get: method differs");
