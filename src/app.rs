@@ -8,13 +8,12 @@ use crate::{
     config::{Config, Database},
     schema,
     server::{self, Stop},
-    upstream::{RemoteError, reflection::ReflectionError},
+    upstream::{RemoteError, schema_source::SourceError},
     users::StoreError,
 };
 
 mod banner;
 mod rpc_services;
-mod schema_source;
 mod serve;
 mod user_service;
 mod users;
@@ -41,9 +40,7 @@ pub enum Error {
     #[error("{0}")]
     Remote(#[from] RemoteError),
     #[error("{0}")]
-    SchemaFile(String),
-    #[error("{url}: {error}. Say where its schema is: --descriptor-set FILE or --proto DIR")]
-    Reflection { url: String, error: ReflectionError },
+    Source(SourceError),
     #[error("cannot open the user store {0}: {1}")]
     Store(Database, #[source] StoreError),
     #[error(
@@ -56,6 +53,16 @@ pub enum Error {
     Listen(SocketAddr, #[source] io::Error),
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Problems(problems) => Self::Schema(problems),
+            SourceError::Remote(error) => Self::Remote(error),
+            error => Self::Source(error),
+        }
+    }
 }
 
 impl Error {

@@ -6,12 +6,17 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 
+mod check;
 mod common;
+mod explain;
+mod routes;
+mod schema;
 mod serve;
 mod user_service;
 mod version;
 
 pub use common::LogFormat;
+pub use explain::Explanation;
 
 /// What the command line asks for.
 pub enum Action {
@@ -19,8 +24,12 @@ pub enum Action {
     Serve(Box<Config>, LogFormat),
     /// Run the bundled service alone.
     UserService(Box<Config>, LogFormat),
+    /// Explain requests.
+    Explain(Box<Explanation>),
     /// Print this and exit.
     Print(String),
+    /// Print this and exit with 1.
+    Fail(String),
 }
 
 /// Why the command line cannot be followed.
@@ -29,6 +38,8 @@ pub enum Error {
     Usage(clap::Error),
     /// The configuration it names is not right.
     Config(String),
+    /// The request that is to be explained is none.
+    Request(String),
 }
 
 /// Reads the command line.
@@ -38,6 +49,9 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::Version) => Ok(Action::Print(version::text())),
         Some(Command::Serve(serve)) => serve.action(),
         Some(Command::UserService(service)) => service.action(),
+        Some(Command::Routes(routes)) => routes.action(),
+        Some(Command::Explain(explain)) => explain.action(),
+        Some(Command::Check(check)) => check.action(),
         None => cli.serve.action(),
     }
 }
@@ -61,6 +75,21 @@ const EXAMPLES: &str = "Examples:
   transom                                           the bundled user service on http://127.0.0.1:8080
   transom serve --upstream http://127.0.0.1:50051   a gRPC service, known by server reflection";
 
+const ROUTES_EXAMPLES: &str = "Examples:
+  transom routes                                    the bundled user service's
+  transom routes --upstream http://127.0.0.1:50051  a service's, asked by server reflection
+  transom routes --proto protos --json              those of .proto files, for programs";
+
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  transom explain 'GET /v1/users/7?page_size=1'                   by the bundled service's routes
+  transom explain --proto protos 'POST /v1/items' --data @item.json
+  transom explain --upstream http://127.0.0.1:50051 --stdin < requests.jsonl";
+
+const CHECK_EXAMPLES: &str = "Examples:
+  transom check --proto protos                       .proto files, before they are deployed
+  transom check --descriptor-set service.bin --service-config rules.yaml
+  transom check --config transom.toml --json         all upstreams of a configuration, for programs";
+
 const SERVICE_EXAMPLES: &str = "Examples:
   transom user-service                                on 127.0.0.1:50051, users in ./transom.db
   transom user-service --database sqlite::memory:     users that are forgotten at the end";
@@ -73,6 +102,15 @@ enum Command {
     /// Run the bundled user service alone, for gRPC callers
     #[command(before_help = SERVICE_EXAMPLES)]
     UserService(user_service::UserService),
+    /// Print every route: HTTP method, path template, and what it calls
+    #[command(before_help = ROUTES_EXAMPLES)]
+    Routes(routes::Routes),
+    /// Tell what a request would be: its route and message, or its refusal; no upstream is called
+    #[command(before_help = EXPLAIN_EXAMPLES)]
+    Explain(explain::Explain),
+    /// Tell what is wrong with schemas, rules and configuration: exits with 0 if nothing is, else 1
+    #[command(before_help = CHECK_EXAMPLES)]
+    Check(check::Check),
     /// Print the version
     Version,
 }

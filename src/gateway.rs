@@ -26,6 +26,7 @@ mod builder;
 mod call;
 mod collect;
 mod deadline;
+mod download;
 mod grpc_web;
 mod guard;
 mod passthrough;
@@ -34,6 +35,8 @@ mod rest;
 mod rest_stream;
 mod streaming;
 mod unary;
+mod upload;
+mod verbs;
 
 pub use body::ReplyBody;
 pub use builder::GatewayBuilder;
@@ -147,25 +150,8 @@ impl Gateway {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request<Body>) -> Response<ReplyBody> {
-        let (head, body) = request.into_parts();
-        let protocol = Protocol::detect(&head.headers);
-        let is_head = head.method == Verb::HEAD;
-        let form = match protocol {
-            Protocol::Rest if accept::names(&head.headers, refusal::PROBLEM_JSON) => Form::Problem,
-            protocol => Form::Of(protocol),
-        };
-        let table = self.shared.table.load_full();
-        let mut response = match self.find(protocol, &head, &table) {
-            Ok(Some(target)) => {
-                let transcoder = Arc::clone(&table.served[target.method.schema].transcoder);
-                match self.call(protocol, target, table, head, body).await {
-                    Ok(response) => response,
-                    Err(refused) => refuse(form, &refused, Some(&transcoder)),
-                }
-            }
-            Ok(None) => self.options(&head, &table),
-            Err(refused) => refuse(form, &refused, None),
-        };
+        let is_head = request.method() == Verb::HEAD;
+        let mut response = self.answer(request).await;
         if is_head {
             // The headers are those of GET; a stream is cancelled by dropping its body.
             let body = std::mem::replace(response.body_mut(), ReplyBody::none());
@@ -174,6 +160,28 @@ impl Gateway {
             }
         }
         response
+    }
+
+    /// The answer, with the body that HEAD is not sent.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<ReplyBody> {
+        let (head, body) = request.into_parts();
+        let protocol = Protocol::detect(&head.headers);
+        let form = match protocol {
+            Protocol::Rest if accept::names(&head.headers, refusal::PROBLEM_JSON) => Form::Problem,
+            protocol => Form::Of(protocol),
+        };
+        let table = self.shared.table.load_full();
+        match self.find(protocol, &head, &table) {
+            Ok(Some(target)) => {
+                let transcoder = Arc::clone(&table.served[target.method.schema].transcoder);
+                match self.call(protocol, target, table, head, body).await {
+                    Ok(response) => response,
+                    Err(refused) => refuse(form, &refused, Some(&transcoder)),
+                }
+            }
+            Ok(None) => verbs::options(&table, head.uri.path()),
+            Err(refused) => refuse(form, &refused, None),
+        }
     }
 
     /// The method a request is for; None for an `OPTIONS` that the table answers.
@@ -189,17 +197,22 @@ impl Gateway {
                 return Err(table.unknown(Cause::UnknownRpc, format!("no method {path}")));
             };
             if head.method != Verb::POST {
-                return Err(wrong_method(["POST".to_owned()].into_iter(), &head.method));
+                return Err(verbs::wrong_method(&["POST".to_owned()].into(), &head.method));
             }
             return Ok(Some(Target { method, route: None }));
         }
         match table.routes.find(&head.method, path) {
+            Ok(Found::Route(number))
+                if head.method == Verb::OPTIONS && verbs::is_for_any(table.route(number)) =>
+            {
+                Ok(None)
+            }
             Ok(Found::Route(number)) => {
                 let method = table.routes.routes()[number].method;
                 Ok(Some(Target { method, route: Some(number) }))
             }
             Ok(Found::OtherMethods(_)) if head.method == Verb::OPTIONS => Ok(None),
-            Ok(Found::OtherMethods(allow)) => Err(wrong_method(allow.into_iter(), &head.method)),
+            Ok(Found::OtherMethods(allow)) => Err(verbs::wrong_method(&allow, &head.method)),
             Ok(Found::Nothing) => {
                 Err(table.unknown(Cause::UnknownPath, format!("no route for {path}")))
             }
@@ -236,21 +249,13 @@ impl Gateway {
         };
         match protocol {
             Protocol::Rest if is_finished_stream(&head) => Ok(no_content()),
-            Protocol::Rest if call.method().server_streaming => {
-                streaming::call(call, head, body).await
-            }
+            Protocol::Rest if call.method().server_streaming => match call.raw_response() {
+                Some(place) => download::call(call, place, head, body).await,
+                None => streaming::call(call, head, body).await,
+            },
             Protocol::Rest => unary::call(call, head, body).await,
             Protocol::Grpc | Protocol::GrpcWeb(_) => passthrough::call(call, head, body).await,
         }
-    }
-
-    fn options(&self, head: &request::Parts, table: &Table) -> Response<ReplyBody> {
-        let mut response = no_content();
-        if let Ok(Found::OtherMethods(allow)) = table.routes.find(&head.method, head.uri.path()) {
-            let allow = allow.into_iter().chain(["OPTIONS".to_owned()]);
-            response.headers_mut().extend(allow_header(allow).map(|v| (header::ALLOW, v)));
-        }
-        response
     }
 }
 
@@ -281,23 +286,11 @@ fn refuse(form: Form, refusal: &Refusal, transcoder: Option<&Transcoder>) -> Res
         Form::Of(protocol) => refusal::render(protocol, refusal, transcoder),
         Form::Problem => refusal::render_problem(refusal, transcoder),
     };
-    response.map(ReplyBody::full)
-}
-
-fn wrong_method(allow: impl Iterator<Item = String>, found: &Verb) -> Refusal {
-    let allow: Vec<_> = allow.collect();
-    let message = format!("{found} is not served here: use {}", allow.join(" or "));
-    let refusal = Refusal::new(Cause::WrongMethod, message);
-    match allow_header(allow.into_iter()) {
-        Some(value) => refusal.with_header(header::ALLOW, value),
-        None => refusal,
+    let mut response = response.map(ReplyBody::full);
+    if !matches!(form, Form::Of(Protocol::Grpc | Protocol::GrpcWeb(_))) {
+        rest::put_vary(response.headers_mut());
     }
-}
-
-fn allow_header(methods: impl Iterator<Item = String>) -> Option<HeaderValue> {
-    let methods: std::collections::BTreeSet<_> = methods.collect();
-    let list: Vec<_> = methods.into_iter().collect();
-    HeaderValue::from_str(&list.join(", ")).ok()
+    response
 }
 
 impl<B> Service<Request<B>> for Gateway

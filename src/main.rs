@@ -23,11 +23,19 @@ fn main() -> ExitCode {
             log_to_stderr(log_format);
             end(app::user_service(*config, print))
         }
+        Ok(Action::Explain(explanation)) => {
+            ExitCode::from(explanation.run(&mut io::stdin().lock(), &mut io::stdout().lock()))
+        }
         Ok(Action::Print(text)) => {
             print(&text);
             ExitCode::SUCCESS
         }
+        Ok(Action::Fail(text)) => {
+            print(&text);
+            ExitCode::FAILURE
+        }
         Err(cli::Error::Config(error)) => fail(&error, 78),
+        Err(cli::Error::Request(error)) => fail(&error, 2),
         Err(cli::Error::Usage(error)) => error.exit(),
     }
 }

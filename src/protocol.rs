@@ -22,8 +22,10 @@ use http::{HeaderMap, header};
 
 pub mod accept;
 pub mod envelope;
+pub mod etag;
 pub mod grpc;
 pub mod grpc_web;
+pub mod http_body;
 pub mod json_dialect;
 pub mod json_stream;
 pub mod metadata;

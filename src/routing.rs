@@ -36,12 +36,17 @@ use crate::schema::{
 };
 
 mod captures;
+pub mod explain;
+mod lint;
 mod path_template;
 pub mod percent_encoding;
 mod route_tree;
 
+use percent_encoding::Slashes;
+
+pub use lint::{Lint, LintKind};
 pub use path_template::{PathTemplate, Segment, TemplateError, Variable};
-pub use route_tree::{Found, PathError, RouteTree};
+pub use route_tree::{Found, PathError, RouteTree, RouteTreeBuilder};
 
 /// Which method of which schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +66,8 @@ pub struct Route {
     pub method: MethodId,
     /// How it is called.
     pub binding: HttpBinding,
+    /// Whether a rule has it; if none has, it is the one that every method has.
+    pub is_annotated: bool,
     /// Its template, parsed.
     pub template: PathTemplate,
     /// The request field each variable of the template binds.
@@ -69,6 +76,8 @@ pub struct Route {
     pub body_field: Option<FieldPath>,
     /// The response field that is the HTTP body.
     pub response_field: Option<FieldPath>,
+    /// What becomes of a `%2F` in a variable of several segments.
+    pub slashes: Slashes,
 }
 
 impl Route {
@@ -77,7 +86,7 @@ impl Route {
         &self,
         path: &'p str,
     ) -> impl Iterator<Item = Result<Cow<'p, str>, percent_encoding::PercentError>> {
-        captures::captures(&self.template, path)
+        captures::captures(&self.template, self.slashes, path)
     }
 }
 
@@ -93,17 +102,25 @@ pub struct RouteTable {
 impl RouteTable {
     /// Builds the table, or tells everything that keeps it from being built.
     pub fn build(schemas: Vec<Arc<Schema>>) -> Result<Self, Problems> {
+        match Self::survey(schemas) {
+            (table, Problems(problems)) if problems.is_empty() => Ok(table),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Every route that could be built, and all that keeps the others from it: not to be served,
+    /// but to be looked at.
+    pub fn survey(schemas: Vec<Arc<Schema>>) -> (Self, Problems) {
+        let mut tree = RouteTreeBuilder::default();
         let mut table =
             Self { schemas, routes: Vec::new(), tree: RouteTree::default(), rpcs: HashMap::new() };
         let mut problems = Vec::new();
         table.add_rpcs(&mut problems);
-        table.add_annotated(&mut problems);
-        table.add_unannotated();
-        if problems.is_empty() {
-            return Ok(table);
-        }
+        table.add_annotated(&mut tree, &mut problems);
+        table.add_unannotated(&mut tree);
+        table.tree = tree.finish();
         problems.sort();
-        Err(Problems(problems))
+        (table, Problems(problems))
     }
 
     /// The schemas it was built from.
@@ -156,23 +173,22 @@ impl RouteTable {
         self.rpcs = rpcs.collect();
     }
 
-    fn add_annotated(&mut self, problems: &mut Vec<Problem>) {
+    fn add_annotated(&mut self, tree: &mut RouteTreeBuilder, problems: &mut Vec<Problem>) {
         for id in self.methods() {
             let schema = Arc::clone(&self.schemas[id.schema]);
             let method = &schema.services()[id.service].methods[id.method];
             for binding in &method.bindings {
                 match resolve(&schema, method, id, binding) {
-                    Ok(route) => problems.extend(self.add(route)),
-                    Err(found) => problems.extend(
-                        found.into_iter().map(|text| Problem::at(&method.http_position, text)),
-                    ),
+                    Ok(route) => problems.extend(self.add(tree, route)),
+                    Err(found) => problems
+                        .extend(found.into_iter().map(|text| Problem::at(&binding.position, text))),
                 }
             }
         }
     }
 
     /// Gives every method its `POST /pkg.Service/Method`, where no rule has taken it.
-    fn add_unannotated(&mut self) {
+    fn add_unannotated(&mut self, tree: &mut RouteTreeBuilder) {
         for id in self.methods() {
             let schema = Arc::clone(&self.schemas[id.schema]);
             let method = &schema.services()[id.service].methods[id.method];
@@ -181,30 +197,32 @@ impl RouteTable {
                 template: method.path.clone(),
                 body: BodyRule::All,
                 response_body: None,
+                position: method.position.clone(),
             };
-            if let Ok(route) = resolve(&schema, method, id, &binding) {
+            if let Ok(mut route) = resolve(&schema, method, id, &binding) {
+                route.is_annotated = false;
                 // A clash means that a rule of the schema stands there, which is as wanted.
-                self.add(route);
+                self.add(tree, route);
             }
         }
     }
 
-    fn add(&mut self, route: Route) -> Option<Problem> {
+    fn add(&mut self, tree: &mut RouteTreeBuilder, route: Route) -> Option<Problem> {
         let number = self.routes.len();
-        match self.tree.insert(&route.template, &route.binding.method, number) {
+        match tree.insert(&route.template, &route.binding.method, number) {
             Ok(()) => {
                 self.routes.push(route);
                 None
             }
             Err(first) => {
-                let first = self.method(self.routes[first].method);
+                let first = &self.routes[first];
                 Some(Problem::at(
-                    &self.method(route.method).http_position,
+                    &route.binding.position,
                     format!(
                         "`{}` is already the route of {}, at {}",
                         route.binding.template,
-                        first.full_name(),
-                        first.http_position
+                        self.method(first.method).full_name(),
+                        first.binding.position
                     ),
                 ))
             }
@@ -242,6 +260,9 @@ fn resolve(
     let mut body_field = None;
     if let BodyRule::Field(name) = &binding.body {
         match top_level("body", method.input, name) {
+            Ok(path) if variables.contains(&path) => {
+                problems.push(format!("body: the path binds `{name}` already"));
+            }
             Ok(path) => body_field = Some(path),
             Err(problem) => problems.push(problem),
         }
@@ -257,7 +278,16 @@ fn resolve(
         return Err(problems);
     }
     let binding = binding.clone();
-    Ok(Route { method: id, binding, template, variables, body_field, response_field })
+    Ok(Route {
+        method: id,
+        binding,
+        is_annotated: true,
+        template,
+        variables,
+        body_field,
+        response_field,
+        slashes: if schema.fully_decodes() { Slashes::Decode } else { Slashes::Keep },
+    })
 }
 
 /// Whether a path segment can be the field's value: scalars, enums, and the well-known types
@@ -298,6 +328,9 @@ service S {
   rpc F(M) returns (M) { option (google.api.http) = {get: "/v1/y" response_body: "a.b"}; }
   rpc G(M) returns (M) { option (google.api.http) = {get: "/v1/z/{id}"}; }
   rpc H(M) returns (M) { option (google.api.http) = {get: "/v1/z/{child.id}"}; }
+  rpc I(M) returns (M) { option (google.api.http) = {put: "/v1/i/{id}" body: "id"}; }
+  rpc J(M) returns (M) { option (google.api.http) = {put: "/v1/j/{child.id}" body: "child"}; }
+  rpc K(M) returns (M) { option (google.api.http) = {put: "/v1/k" body: "child.id"}; }
 }"#;
         let expected = [
             "broken.proto:5:26: `/v1/{nope}`: `b.M` has no field `nope`",
@@ -307,6 +340,8 @@ service S {
             "broken.proto:9:26: body: `b.M` has no field `nope`",
             "broken.proto:10:26: response_body: `a.b` is not a top-level field",
             "broken.proto:12:26: `/v1/z/{child.id}` is already the route of b.S/G, at broken.proto:11:26",
+            "broken.proto:13:26: body: the path binds `id` already",
+            "broken.proto:15:26: body: `child.id` is not a top-level field",
         ];
         assert_eq!(problems(&format!("{HEAD}{body}")), expected);
     }
@@ -326,5 +361,52 @@ service S {
         let table = RouteTable::build(vec![schema]).unwrap();
         assert!(matches!(table.find(&Verb::POST, "/b.S/A"), Ok(Found::Route(0))));
         assert!(table.find_rpc("/b.S/A").is_some());
+    }
+
+    #[test]
+    fn conflicts_between_files_and_between_upstreams_name_both_places() {
+        let file = |package: &str, path: &str| {
+            format!(
+                "syntax = \"proto3\"; package {package}; import \"google/api/annotations.proto\";\n\
+                 message M {{ string id = 1; }}\nservice S {{\n  rpc R(M) returns (M) {{\n    \
+                 option (google.api.http) = {{get: \"{path}\"}};\n  }}\n}}\n"
+            )
+        };
+        let sources = |names: &[&str]| {
+            let source = |name: &&str| (format!("{name}.proto"), file(name, "/v1/{id}"));
+            let bytes =
+                crate::schema::compile_protos(&names.iter().map(source).collect::<Vec<_>>());
+            Arc::new(Schema::from_descriptor_set(bytes.unwrap()).unwrap())
+        };
+        let expected = "b.proto:5:5: `/v1/{id}` is already the route of a.S/R, at a.proto:5:5";
+        for schemas in [vec![sources(&["a", "b"])], vec![sources(&["a"]), sources(&["b"])]] {
+            let problems = RouteTable::build(schemas).unwrap_err();
+            assert_eq!(problems.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn an_option_in_parts_is_found_where_its_parts_are() {
+        let source = format!(
+            "{HEAD}  rpc A(M) returns (M) {{\n    option (google.api.http).get = \"/v1/{{nope}}\";\n\
+             \x20   option (google.api.http).body = \"nope\";\n  }}\n}}"
+        );
+        let expected = [
+            "broken.proto:5:5: `/v1/{nope}`: `b.M` has no field `nope`",
+            "broken.proto:5:5: body: `b.M` has no field `nope`",
+        ];
+        assert_eq!(problems(&source), expected);
+    }
+
+    #[test]
+    fn a_survey_has_the_routes_that_could_be_built() {
+        let body = r#"
+  rpc A(M) returns (M) { option (google.api.http) = {get: "/v1/{nope}"}; }
+  rpc B(M) returns (M) { option (google.api.http) = {get: "/v1/{id}"}; }
+}"#;
+        let source = format!("{HEAD}{body}");
+        let schema = crate::schema::compile_for_tests("broken.proto", &source).unwrap();
+        let (table, Problems(problems)) = RouteTable::survey(vec![Arc::new(schema)]);
+        assert_eq!((table.routes().len(), problems.len()), (3, 1));
     }
 }

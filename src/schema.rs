@@ -35,17 +35,31 @@ mod features;
 mod field_builder;
 mod field_path;
 mod http_rule;
+mod near_miss;
 mod problem;
 mod service_builder;
+mod service_config;
 mod source_map;
 mod types;
+mod yaml;
 
 pub use builtin::{BUILTIN_FILES, builtin_file, compile_protos, details_descriptor_set};
 pub use catalog::{Idempotency, Method, Service, SseResume};
 pub use field_path::FieldPath;
 pub use http_rule::{BodyRule, HttpBinding, HttpMethod};
 pub use problem::{Position, Problem, Problems};
+pub use service_config::ServiceConfig;
 pub use types::{Cardinality, EnumIndex, EnumType, Field, Kind, MessageIndex, MessageType};
+
+/// What of a descriptor set is served, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Exposure {
+    /// The full names of the services; none are all. What is wrong with another service's rules
+    /// is nobody's concern.
+    pub services: Vec<String>,
+    /// Rules that replace annotations.
+    pub service_config: Option<ServiceConfig>,
+}
 
 /// Everything that is known of one upstream's services.
 #[derive(Debug)]
@@ -55,17 +69,25 @@ pub struct Schema {
     enums: Vec<EnumType>,
     extensions: Vec<(MessageIndex, Field)>,
     services: Vec<Service>,
+    overridden_rules: Vec<Problem>,
+    fully_decode: bool,
     messages_by_name: HashMap<String, MessageIndex>,
 }
 
 impl Schema {
-    /// Reads an encoded `google.protobuf.FileDescriptorSet` that holds its imports too.
+    /// Reads an encoded `google.protobuf.FileDescriptorSet` that holds its imports too, and
+    /// exposes all its services by their annotations.
     pub fn from_descriptor_set(bytes: impl Into<Bytes>) -> Result<Self, Problems> {
+        Self::exposing(bytes, &Exposure::default())
+    }
+
+    /// The same, with only some services exposed, or by other rules.
+    pub fn exposing(bytes: impl Into<Bytes>, exposure: &Exposure) -> Result<Self, Problems> {
         let bytes = bytes.into();
         let set = descriptor_set::FileDescriptorSet::decode(bytes.clone()).map_err(|error| {
             Problems(vec![Problem::nowhere(format!("not a FileDescriptorSet: {error}"))])
         })?;
-        builder::Builder::default().build(bytes, &set)
+        builder::Builder::default().build(bytes, &set, exposure)
     }
 
     /// The bytes it was read from.
@@ -73,28 +95,20 @@ impl Schema {
         &self.descriptor_set
     }
 
-    /// The services that can be exposed, in order of declaration.
+    /// The services that are exposed, in order of declaration.
     pub fn services(&self) -> &[Service] {
         &self.services
     }
 
-    /// Leaves only the services with these full names; none leaves all.
-    pub fn expose(&mut self, names: &[String]) -> Result<(), Problems> {
-        let unknown = |name: &&String| self.services.iter().all(|service| service.name != **name);
-        let problems: Vec<_> = names
-            .iter()
-            .filter(unknown)
-            .map(|name| {
-                let known: Vec<_> = self.services.iter().map(|s| s.name.as_str()).collect();
-                let known = known.join(", ");
-                Problem::nowhere(format!("no service is called `{name}`; there are {known}"))
-            })
-            .collect();
-        if !problems.is_empty() {
-            return Err(Problems(problems));
-        }
-        self.services.retain(|service| names.is_empty() || names.contains(&service.name));
-        Ok(())
+    /// The rules of its service configuration that a later rule of the same selector replaces.
+    pub fn overridden_rules(&self) -> &[Problem] {
+        &self.overridden_rules
+    }
+
+    /// Whether a path variable of several segments has its `%2F` decoded too: the service
+    /// configuration's `fully_decode_reserved_expansion`.
+    pub fn fully_decodes(&self) -> bool {
+        self.fully_decode
     }
 
     /// The type at `index`.

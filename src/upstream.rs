@@ -29,6 +29,7 @@ mod body;
 mod error;
 pub mod reflection;
 mod remote;
+pub mod schema_source;
 mod service;
 
 pub use body::{RequestBody, ResponseBody};

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{
-    Error, banner, listen, on_main_runtime,
-    rpc_services::RpcServices,
-    schema_source::{self, Source},
-    stop_signals, users,
+    Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, users,
 };
 use crate::{
     Gateway, GatewayBuilder,
     config::{self, Config, Pages},
     layers,
+    schema::Exposure,
     server::{self, Docs, Hooks, Readiness},
-    upstream::Upstream,
+    upstream::{
+        Upstream,
+        schema_source::{self, Described, Source},
+    },
     users::{DESCRIPTOR_SET, SqliteStore},
 };
 
@@ -84,7 +83,7 @@ enum Behind {
 struct Remote {
     options: config::Upstream,
     upstream: Upstream,
-    schema: Option<Bytes>,
+    schema: Option<Described>,
 }
 
 impl Behind {
@@ -95,10 +94,7 @@ impl Behind {
         let mut remotes = Vec::with_capacity(config.upstreams.len());
         for options in &config.upstreams {
             let upstream = Upstream::remote(options)?;
-            let schema = match schema_source::load(options).await? {
-                Source::Known(set) => Some(set),
-                Source::Unavailable => None,
-            };
+            let schema = ask(options).await?;
             remotes.push(Remote { options: options.clone(), upstream, schema });
         }
         Ok(Self::Remote(remotes))
@@ -155,15 +151,25 @@ impl Behind {
     }
 }
 
+/// The schema, if it is known now.
+async fn ask(options: &config::Upstream) -> Result<Option<Described>, Error> {
+    match schema_source::load(options).await? {
+        Source::Known(described) => Ok(Some(described)),
+        Source::Unavailable(error) => {
+            tracing::warn!(url = options.url, %error, "the schema cannot be asked for yet");
+            Ok(None)
+        }
+    }
+}
+
 async fn is_reached(
     options: &config::Upstream,
     upstream: &Upstream,
-    schema: &mut Option<Bytes>,
+    schema: &mut Option<Described>,
 ) -> Result<bool, Error> {
     if schema.is_none() {
-        let Source::Known(set) = schema_source::load(options).await? else { return Ok(false) };
-        *schema = Some(set);
-        return Ok(true);
+        *schema = ask(options).await?;
+        return Ok(schema.is_some());
     }
     Ok(match upstream {
         Upstream::Remote(remote) => remote.probe().await.is_ok(),
@@ -174,7 +180,10 @@ async fn is_reached(
 fn describe(remotes: &[Remote], builder: GatewayBuilder) -> GatewayBuilder {
     let is_pending = remotes.iter().any(|remote| remote.schema.is_none());
     let known = remotes.iter().filter_map(|remote| Some((remote, remote.schema.clone()?)));
-    known.fold(builder.pending(is_pending), |builder, (remote, schema)| {
-        builder.upstream(schema, remote.upstream.clone()).expose(&remote.options.services)
+    known.fold(builder.pending(is_pending), |builder, (remote, described)| {
+        let Exposure { services, service_config } = described.exposure;
+        let builder = builder.upstream(described.descriptor_set, remote.upstream.clone());
+        let builder = builder.expose(&services);
+        service_config.into_iter().fold(builder, GatewayBuilder::service_config)
     })
 }

@@ -1,11 +1,17 @@
 //! What every command that serves is told.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 
 use super::Error;
-use crate::config::{Config, Database};
+use crate::{
+    config::{Config, Database},
+    schema::{Position, Problem},
+};
 
 #[derive(Args)]
 pub(super) struct Common {
@@ -47,19 +53,50 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     config.check().map_err(|error| Error::Config(format!("the configuration: {error}")))
 }
 
+/// What is wrong with a configuration file.
+pub(super) struct ConfigFault {
+    /// In short, at its place.
+    pub(super) problem: Problem,
+    /// As a person is told who waits for the gateway to start.
+    text: String,
+}
+
+impl From<ConfigFault> for Error {
+    fn from(fault: ConfigFault) -> Self {
+        Self::Config(fault.text)
+    }
+}
+
+/// The configuration in `file`; the default where there is none.
+pub(super) fn read_config(file: Option<&Path>) -> Result<Config, ConfigFault> {
+    let Some(file) = file else { return Ok(Config::default()) };
+    let name = file.display().to_string();
+    let fault = |line_column, message: &str, text: &dyn std::fmt::Display| ConfigFault {
+        problem: Problem {
+            position: Some(Position { file: name.clone(), line_column }),
+            message: message.to_owned(),
+        },
+        text: format!("the configuration {name}: {text}"),
+    };
+    let text =
+        std::fs::read_to_string(file).map_err(|error| fault(None, &error.to_string(), &error))?;
+    toml::from_str(&text).map_err(|error| {
+        let place = error.span().map(|span| line_column(&text, span.start));
+        fault(place, error.message(), &error)
+    })
+}
+
+/// Line and column of a byte, from 1.
+fn line_column(text: &str, at: usize) -> (u32, u32) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (1 + before.matches('\n').count() as u32, 1 + line.chars().count() as u32)
+}
+
 impl Common {
     /// The file's configuration, with what the flags say over it.
     pub(super) fn config(&self) -> Result<Config, Error> {
-        let mut config = match &self.config {
-            None => Config::default(),
-            Some(file) => {
-                let refuse = |error: &dyn std::fmt::Display| {
-                    Error::Config(format!("the configuration {}: {error}", file.display()))
-                };
-                let text = std::fs::read_to_string(file).map_err(|error| refuse(&error))?;
-                toml::from_str(&text).map_err(|error| refuse(&error))?
-            }
-        };
+        let mut config = read_config(self.config.as_deref())?;
         if let Some(listen) = self.listen {
             config.listen = listen;
         }

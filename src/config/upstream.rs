@@ -15,6 +15,9 @@ pub struct Upstream {
     pub descriptor_set: Option<PathBuf>,
     /// A directory of `.proto` files. Default: none.
     pub proto: Option<PathBuf>,
+    /// A YAML file of the form of `google.api.Service`, whose `http` rules replace the annotations
+    /// of the methods they select. Default: none.
+    pub service_config: Option<PathBuf>,
     /// The full names of the services to expose. Default: all.
     pub services: Vec<String>,
     /// A PEM file of the authorities that its certificate may come from. Default: those that the
@@ -36,6 +39,7 @@ impl Default for Upstream {
             url: String::new(),
             descriptor_set: None,
             proto: None,
+            service_config: None,
             services: Vec::new(),
             ca_file: None,
             connect_ms: 1_000,

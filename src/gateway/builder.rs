@@ -12,7 +12,7 @@ use super::{Admission, Gateway, Served, Shared, Table};
 use crate::{
     config::{Deadlines, Limits},
     routing::RouteTable,
-    schema::{Problems, Schema},
+    schema::{Exposure, Problems, Schema, ServiceConfig},
     transcoding::Transcoder,
     upstream::{BoxError, Upstream},
 };
@@ -20,13 +20,21 @@ use crate::{
 struct Described {
     descriptor_set: Bytes,
     upstream: Upstream,
-    services: Vec<String>,
+    exposure: Exposure,
+}
+
+impl Described {
+    fn transcoder(self) -> Result<(Transcoder, Upstream), Problems> {
+        let schema = Schema::exposing(self.descriptor_set, &self.exposure)?;
+        Ok((Transcoder::new(Arc::new(schema))?, self.upstream))
+    }
 }
 
 /// Collects services and limits; made by [`Gateway::builder`].
 #[derive(Default)]
 pub struct GatewayBuilder {
     upstreams: Vec<Described>,
+    built: Vec<(Arc<Schema>, Upstream)>,
     is_pending: bool,
     limits: Limits,
     deadlines: Deadlines,
@@ -50,15 +58,29 @@ impl GatewayBuilder {
     /// Adds an upstream that serves every service of a `FileDescriptorSet`.
     pub fn upstream(mut self, descriptor_set: impl Into<Bytes>, upstream: Upstream) -> Self {
         let descriptor_set = descriptor_set.into();
-        self.upstreams.push(Described { descriptor_set, upstream, services: Vec::new() });
+        self.upstreams.push(Described { descriptor_set, upstream, exposure: Exposure::default() });
         self
     }
 
     /// Limits the upstream that was added last to these services, by full name. None are all.
     pub fn expose(mut self, services: &[String]) -> Self {
         if let Some(last) = self.upstreams.last_mut() {
-            last.services = services.to_vec();
+            last.exposure.services = services.to_vec();
         }
+        self
+    }
+
+    /// Has the rules of `config` replace annotations of the upstream that was added last.
+    pub fn service_config(mut self, config: ServiceConfig) -> Self {
+        if let Some(last) = self.upstreams.last_mut() {
+            last.exposure.service_config = Some(config);
+        }
+        self
+    }
+
+    /// Adds an upstream whose schema is built already.
+    pub fn schema(mut self, schema: Arc<Schema>, upstream: Upstream) -> Self {
+        self.built.push((schema, upstream));
         self
     }
 
@@ -96,15 +118,13 @@ impl GatewayBuilder {
 
     pub(super) fn table(self) -> Result<Table, Problems> {
         let mut problems = Vec::new();
-        let mut served = Vec::with_capacity(self.upstreams.len());
-        let mut schemas = Vec::with_capacity(self.upstreams.len());
-        for Described { descriptor_set, upstream, services } in self.upstreams {
-            let transcoder = Schema::from_descriptor_set(descriptor_set).and_then(|mut schema| {
-                schema.expose(&services)?;
-                Transcoder::new(Arc::new(schema))
-            });
+        let mut served = Vec::with_capacity(self.upstreams.len() + self.built.len());
+        let mut schemas = Vec::with_capacity(self.upstreams.len() + self.built.len());
+        let built = self.built.into_iter();
+        let built = built.map(|(schema, upstream)| Ok((Transcoder::new(schema)?, upstream)));
+        for transcoder in self.upstreams.into_iter().map(Described::transcoder).chain(built) {
             match transcoder {
-                Ok(transcoder) => {
+                Ok((transcoder, upstream)) => {
                     schemas.push(Arc::clone(transcoder.schema()));
                     served.push(Served { transcoder: Arc::new(transcoder), upstream });
                 }

@@ -7,7 +7,7 @@ use tower::Service as _;
 
 use super::{Deadline, Shared, Table, Target, reply::UpstreamReply};
 use crate::{
-    protocol::{Protocol, timeout},
+    protocol::{Protocol, http_body::Place, timeout},
     routing::Route,
     schema::Method,
     status::{Cause, Refusal},
@@ -38,6 +38,19 @@ impl Call {
 
     pub(super) fn transcoder(&self) -> &Transcoder {
         &self.table.served[self.target.method.schema].transcoder
+    }
+
+    /// Where the HTTP body of a REST request goes as it is; None where it is JSON.
+    pub(super) fn raw_request(&self) -> Option<Place> {
+        let route = self.route()?;
+        let (schema, input) = (self.transcoder().schema(), self.method().input);
+        Place::in_request(schema, input, &route.binding.body, route.body_field.as_ref())
+    }
+
+    /// Where the HTTP body of a REST answer comes from as it is; None where it is JSON.
+    pub(super) fn raw_response(&self) -> Option<Place> {
+        let field = self.route()?.response_field.as_ref();
+        Place::in_response(self.transcoder().schema(), self.method().output, field)
     }
 
     /// Asks the upstream. Nothing happens until the reply is polled.

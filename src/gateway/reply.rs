@@ -13,7 +13,9 @@ use http_body::Body as _;
 use crate::{
     protocol::{
         envelope::{Envelope, EnvelopeError, EnvelopeReader, TooLarge},
-        grpc, metadata,
+        grpc,
+        http_body::{HttpBody, Place},
+        metadata,
     },
     status::{Cause, Code, Refusal, Status},
     upstream::{ResponseBody, UpstreamError, UpstreamFuture},
@@ -161,6 +163,16 @@ pub(super) fn plain(envelope: Envelope) -> Result<Bytes, Refusal> {
         1 => Err(framing("its message is compressed, which was not asked for")),
         _ => Err(framing("its message has unknown flags")),
     }
+}
+
+/// The HTTP body in a message.
+pub(super) fn http_body(place: Place, message: Bytes) -> Result<HttpBody, Refusal> {
+    place.decode(message).map_err(|_| framing("its google.api.HttpBody cannot be read"))
+}
+
+/// The `content-type` that a body is answered with.
+pub(super) fn http_body_type(body: &HttpBody) -> Result<HeaderValue, Refusal> {
+    body.header_value().ok_or_else(|| framing("the type of its google.api.HttpBody is no header"))
 }
 
 /// The refusal of bytes that an upstream has framed wrongly, or too long.

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, request};
+use http::{HeaderMap, HeaderValue, header, request};
 
-use super::{call::Call, collect::collect};
+use super::{call::Call, collect::collect, upload};
 use crate::{
-    protocol::{accept, envelope, json_dialect, rest},
+    protocol::{
+        accept, envelope, json_dialect,
+        rest::{self, BodyMedia},
+    },
     routing::{Route, percent_encoding},
     schema::{BodyRule, FieldPath},
     status::{Cause, FieldViolation, Refusal},
@@ -24,6 +27,12 @@ pub(super) fn check_accept(headers: &HeaderMap, media: &str) -> Result<(), Refus
         return Ok(());
     }
     Err(Refusal::new(Cause::NotAcceptable, format!("this method answers {media}")))
+}
+
+/// Says that the answer is of the caller's `Accept`.
+pub(super) fn put_vary(headers: &mut HeaderMap) {
+    // The upstream may have reasons of its own.
+    headers.append(header::VARY, HeaderValue::from_static("accept"));
 }
 
 /// A REST call without a route cannot be: the table found one.
@@ -57,11 +66,15 @@ pub(super) async fn read_message(
     head: &request::Parts,
     body: Body,
 ) -> Result<Bytes, Refusal> {
+    if let Some(place) = call.raw_request() {
+        return upload::read_message(call, route, place, head, body).await;
+    }
     let limits = &call.shared.limits;
     rest::check_encoding(&head.headers)?;
     let json = collect(body, limits.body_limit_bytes, &call.shared.deadlines).await?;
-    if !json.is_empty() {
-        rest::check_json(&head.headers)?;
+    // Where there is to be no body, one of the right type is no better.
+    if !json.is_empty() && route.binding.body != BodyRule::None {
+        BodyMedia::Json.check(&head.method, &head.headers)?;
     }
     bind_message(call, route, head, &json, None)
 }
@@ -105,14 +118,23 @@ pub(super) fn bind_message(
         }
         return Err(Refusal::bad_request(violations));
     }
+    finish_message(call, message)
+}
+
+/// Completes the envelope of a message that is not too large.
+pub(super) fn finish_message(call: &Call, message: Vec<u8>) -> Result<Bytes, Refusal> {
+    let limit = call.shared.limits.message_limit_bytes;
     let length = message.len() - envelope::HEADER_BYTES;
-    if length > limits.message_limit_bytes {
-        let limit = limits.message_limit_bytes;
-        let error = format!("the message of {length} bytes is over the limit of {limit}");
-        return Err(Refusal::new(Cause::RequestTooLarge, error));
+    if length > limit {
+        return Err(message_too_large(length, limit));
     }
     envelope::finish(0, message)
         .ok_or_else(|| Refusal::new(Cause::RequestTooLarge, "the message is over 4 GiB"))
+}
+
+pub(super) fn message_too_large(length: usize, limit: usize) -> Refusal {
+    let error = format!("the message of {length} bytes is over the limit of {limit}");
+    Refusal::new(Cause::RequestTooLarge, error)
 }
 
 /// Says which message of a stream is meant: `[2].email`.

@@ -14,17 +14,36 @@ use http_body::Frame;
 use super::{
     call::Call,
     collect::{Refused, break_off, broken_off},
-    guard::Sent,
-    rest,
+    guard::{Sent, StreamGuard},
+    rest, upload,
 };
 use crate::{
     protocol::{
         json_stream::{JsonSplitter, SplitError},
-        rest::check_encoding,
+        rest::{BodyMedia, check_encoding},
     },
+    schema::BodyRule,
     status::{Cause, Refusal},
     upstream::{BoxError, RequestBody},
 };
+
+/// The request of a call whose answer is a stream: one message, or a stream of them.
+pub(super) async fn request(
+    call: &Arc<Call>,
+    head: request::Parts,
+    body: Body,
+    refused: &Refused,
+) -> Result<(StreamGuard, RequestBody), Refusal> {
+    if call.method().client_streaming {
+        let guard = StreamGuard::new(call)?;
+        let body = self::body(call, head, body, refused, guard.sent())?;
+        return Ok((guard, body));
+    }
+    let route = call.route().ok_or_else(rest::no_route)?;
+    let message = rest::read_message(call, route, &head, body);
+    let message = call.deadline.within(message).await?;
+    Ok((StreamGuard::new(call)?, RequestBody::Full(Some(message))))
+}
 
 /// The body of a call whose method takes a stream. What is found wrong with it is left in
 /// `refused`, for the caller; the upstream only sees it break off.
@@ -35,8 +54,14 @@ pub(super) fn body(
     refused: &Refused,
     sent: Sent,
 ) -> Result<RequestBody, Refusal> {
+    if let Some(place) = call.raw_request() {
+        return upload::stream(call, place, &head, body, refused, sent);
+    }
     check_encoding(&head.headers)?;
-    crate::protocol::rest::check_json_stream(&head.headers)?;
+    let takes_body = call.route().is_some_and(|route| route.binding.body != BodyRule::None);
+    if takes_body {
+        BodyMedia::JsonStream.check(&head.method, &head.headers)?;
+    }
     Ok(RequestBody::Stream(Box::pin(JsonMessages {
         splitter: JsonSplitter::new(call.shared.limits.body_limit_bytes),
         call: Arc::clone(call),
@@ -45,6 +70,7 @@ pub(super) fn body(
         refused: Arc::clone(refused),
         sent,
         number: 0,
+        takes_body,
         is_ended: false,
     })))
 }
@@ -58,6 +84,8 @@ struct JsonMessages {
     sent: Sent,
     /// How many messages there were.
     number: usize,
+    /// Without a body, path and query are the one message.
+    takes_body: bool,
     is_ended: bool,
 }
 
@@ -68,7 +96,11 @@ impl JsonMessages {
             false => self.splitter.next_value(),
             true => self.splitter.finish(),
         };
-        let Some(value) = value.map_err(refusal_of)? else { return Ok(None) };
+        let value = match value.map_err(refusal_of)? {
+            Some(value) => value,
+            None if self.is_ended && !self.takes_body && self.number == 0 => &[],
+            None => return Ok(None),
+        };
         let Some(route) = self.call.route() else { return Ok(None) };
         let message = rest::bind_message(&self.call, route, &self.head, value, Some(self.number))?;
         self.number += 1;

@@ -30,7 +30,7 @@ use crate::{
     protocol::{envelope::EnvelopeReader, json_dialect, refusal, stream_encoding::StreamEncoding},
     status::{Cause, Refusal},
     transcoding,
-    upstream::{BoxError, RequestBody},
+    upstream::BoxError,
 };
 
 pub(super) async fn call(
@@ -48,16 +48,7 @@ pub(super) async fn call(
     call.write.pretty = false;
     let call = Arc::new(call);
     let refused = Refused::default();
-    let (guard, body) = if call.method().client_streaming {
-        let guard = StreamGuard::new(&call)?;
-        let body = rest_stream::body(&call, head, body, &refused, guard.sent())?;
-        (guard, body)
-    } else {
-        let route = call.route().ok_or_else(rest::no_route)?;
-        let message = rest::read_message(&call, route, &head, body);
-        let message = call.deadline.within(message).await?;
-        (StreamGuard::new(&call)?, RequestBody::Full(Some(message)))
-    };
+    let (guard, body) = rest_stream::request(&call, head, body, &refused).await?;
     let reply = call.start(body);
     let mut messages = MessageStream::new(call, reply, guard, refused, encoding);
     messages.commit().await?;
@@ -69,7 +60,7 @@ pub(super) async fn call(
     headers.insert(header::CONTENT_TYPE, encoding.content_type());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    rest::put_vary(headers);
     Ok(response)
 }
 

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderValue, Response, header, request};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method as Verb, Response, StatusCode, header, request};
 
-use super::{ReplyBody, call::Call, collect::Refused, guard::StreamGuard, rest, rest_stream};
+use super::{
+    ReplyBody, call::Call, collect::Refused, guard::StreamGuard, reply, rest, rest_stream,
+};
 use crate::{
-    protocol::{json_dialect, rest::JSON},
+    protocol::{etag, json_dialect, rest::JSON},
+    schema::Idempotency,
     status::Refusal,
     upstream::RequestBody,
 };
@@ -17,27 +21,30 @@ pub(super) async fn call(
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    rest::check_accept(&head.headers, "application/json")?;
-    call.write = json_dialect::write_options(&head.headers, "application/json")?;
-    call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
-    call.write.pretty |= rest::pretty_print(&head)?;
+    // Which type an HTTP body has is the upstream's to say, and not known before.
+    if call.raw_response().is_none() {
+        rest::check_accept(&head.headers, "application/json")?;
+        call.write = json_dialect::write_options(&head.headers, "application/json")?;
+        call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
+        call.write.pretty |= rest::pretty_print(&head)?;
+    }
     if call.method().client_streaming {
-        return stream_in(Arc::new(call), head, body).await;
+        return stream_in(Arc::new(call), head, body).await.map(Answer::respond);
     }
     let answer = async {
         let route = call.route().ok_or_else(rest::no_route)?;
         let message = rest::read_message(&call, route, &head, body).await?;
         answer(&call, RequestBody::Full(Some(message))).await
     };
-    call.deadline.within(answer).await
+    let answer = call.deadline.within(answer).await?;
+    // Only of what reads can an earlier answer stand for a later one.
+    let has_tag = call.method().idempotency == Idempotency::NoSideEffects
+        && matches!(head.method, Verb::GET | Verb::HEAD);
+    Ok(if has_tag { answer.respond_if_new(&head.headers) } else { answer.respond() })
 }
 
 /// A stream of requests, one answer.
-async fn stream_in(
-    call: Arc<Call>,
-    head: request::Parts,
-    body: Body,
-) -> Result<Response<ReplyBody>, Refusal> {
+async fn stream_in(call: Arc<Call>, head: request::Parts, body: Body) -> Result<Answer, Refusal> {
     let guard = StreamGuard::new(&call)?;
     let refused = Refused::default();
     let body = rest_stream::body(&call, head, body, &refused, guard.sent())?;
@@ -46,21 +53,54 @@ async fn stream_in(
     answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
 }
 
-async fn answer(call: &Call, body: RequestBody) -> Result<Response<ReplyBody>, Refusal> {
+/// A call that went well.
+struct Answer {
+    /// The metadata, and what the type depends on.
+    headers: HeaderMap,
+    content_type: HeaderValue,
+    body: Bytes,
+}
+
+async fn answer(call: &Call, body: RequestBody) -> Result<Answer, Refusal> {
     let mut reply = call.start(body);
     let limit = call.shared.limits.message_limit_bytes;
     let (message, trailers) = reply.one_message(limit).await?;
 
-    let mut json = Vec::with_capacity(2 * message.len() + 64);
-    call.message_to_json(&message, &mut json)?;
-    let length = json.len();
-    let mut response = Response::new(ReplyBody::full(json.into()));
-    let headers = response.headers_mut();
-    *headers = reply.metadata().cloned().unwrap_or_default();
+    let mut headers = reply.metadata().cloned().unwrap_or_default();
     for (name, value) in &trailers {
         headers.append(name, value.clone());
     }
-    headers.insert(header::CONTENT_TYPE, JSON);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    Ok(response)
+    if let Some(place) = call.raw_response() {
+        let body = reply::http_body(place, message)?;
+        let content_type = reply::http_body_type(&body)?;
+        return Ok(Answer { headers, content_type, body: body.data });
+    }
+    let mut json = Vec::with_capacity(2 * message.len() + 64);
+    call.message_to_json(&message, &mut json)?;
+    rest::put_vary(&mut headers);
+    Ok(Answer { headers, content_type: JSON, body: json.into() })
+}
+
+impl Answer {
+    fn respond(mut self) -> Response<ReplyBody> {
+        self.headers.insert(header::CONTENT_TYPE, self.content_type);
+        self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        let mut response = Response::new(ReplyBody::full(self.body));
+        *response.headers_mut() = self.headers;
+        response
+    }
+
+    /// With a tag; without a body where the caller has it already. A tag that the upstream gave is
+    /// kept.
+    fn respond_if_new(mut self, request: &HeaderMap) -> Response<ReplyBody> {
+        let tag = self.headers.entry(header::ETAG);
+        let tag = tag.or_insert_with(|| etag::of(self.content_type.as_bytes(), &self.body));
+        if !etag::is_known(request, tag) {
+            return self.respond();
+        }
+        let mut response = Response::new(ReplyBody::none());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.headers_mut() = self.headers;
+        response
+    }
 }

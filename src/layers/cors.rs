@@ -11,9 +11,15 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, Expos
 
 use crate::config::Cors;
 
-/// What a gRPC-Web page has to read of an answer's head.
-const EXPOSED: [&str; 4] =
-    ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"];
+/// What a page has to read of an answer's head.
+const EXPOSED: [&str; 6] = [
+    "grpc-status",
+    "grpc-message",
+    "grpc-status-details-bin",
+    "x-request-id",
+    "retry-after",
+    "etag",
+];
 
 pub(super) fn wrap<S>(
     mut inner: S,

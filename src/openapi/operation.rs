@@ -17,9 +17,13 @@ use super::{
     template,
 };
 use crate::{
+    protocol::http_body::Place,
     routing::{Route, RouteTable},
     schema::{BodyRule, Cardinality, Field, HttpMethod, MessageIndex, Method},
 };
+
+/// The media type of a `google.api.HttpBody`, which says its own.
+const ANY_TYPE: &str = "*/*";
 
 /// Messages within messages whose fields are named as query parameters.
 const QUERY_DEPTH: usize = 3;
@@ -75,9 +79,9 @@ pub(super) fn operation(
         query_parameters(table, route, method.input, "", 0, schemas, &mut query);
         operation = query.into_iter().fold(operation, OperationBuilder::parameter);
     }
-    if let Some(schema) = body(route, schema, method, schemas) {
+    if let Some((media, schema)) = body(table, route, method, schemas) {
         let content = ContentBuilder::new().schema(Some(schema)).build();
-        let body = RequestBodyBuilder::new().content("application/json", content);
+        let body = RequestBodyBuilder::new().content(media, content);
         operation = operation.request_body(Some(body.required(Some(Required::True)).build()));
     }
     operation.build()
@@ -159,13 +163,19 @@ fn described(parameter: ParameterBuilder, field: &Field) -> Parameter {
     parameter.description(comment).build()
 }
 
+/// The media type of the body, and its schema.
 fn body(
+    table: &RouteTable,
     route: &Route,
-    schema: usize,
     method: &Method,
     schemas: &mut Schemas<'_>,
-) -> Option<RefOr<JsonSchema>> {
-    match (&route.binding.body, &route.body_field) {
+) -> Option<(&'static str, RefOr<JsonSchema>)> {
+    let schema = route.method.schema;
+    let (types, rule) = (&table.schemas()[schema], &route.binding.body);
+    if Place::in_request(types, method.input, rule, route.body_field.as_ref()).is_some() {
+        return Some((ANY_TYPE, bytes()));
+    }
+    let json = match (rule, &route.body_field) {
         (BodyRule::None, _) => None,
         (BodyRule::Field(_), Some(field)) => Some(schemas.path_leaf(schema, field)),
         _ if route.variables.is_empty() => Some(schemas.message(schema, method.input)),
@@ -173,7 +183,8 @@ fn body(
             let bound = schemas.top_level(schema, &route.variables);
             Some(schemas.object(schema, method.input, &bound).into())
         }
-    }
+    };
+    json.map(|json| ("application/json", json))
 }
 
 fn success(
@@ -184,6 +195,15 @@ fn success(
 ) -> Response {
     let schema = route.method.schema;
     let types = &table.schemas()[schema];
+    if Place::in_response(types, method.output, route.response_field.as_ref()).is_some() {
+        let content = ContentBuilder::new().schema(Some(bytes())).build();
+        let description = match method.server_streaming {
+            true => "The answer, of whichever type, as it comes. A failure breaks it off.",
+            false => "The answer, of whichever type.",
+        };
+        let response = ResponseBuilder::new().description(description);
+        return response.content(ANY_TYPE, content).build();
+    }
     let message = match &route.response_field {
         Some(field) => schemas.field(schema, field.leaf(types)),
         None => schemas.message(schema, method.output),
@@ -224,6 +244,13 @@ fn failure() -> Response {
         .description("The call failed, or was refused.")
         .content("application/json", content)
         .build()
+}
+
+/// Bytes, as generators know them.
+fn bytes() -> RefOr<JsonSchema> {
+    use utoipa::openapi::{KnownFormat, ObjectBuilder, SchemaFormat, schema::Type};
+    let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+    ObjectBuilder::new().schema_type(Type::String).format(Some(format)).build().into()
 }
 
 fn text() -> RefOr<JsonSchema> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::media_type;
 use crate::status::{Cause, FieldViolation, Refusal};
@@ -10,37 +10,75 @@ use crate::status::{Cause, FieldViolation, Refusal};
 /// The type of every JSON answer.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Refuses a body that does not say it is JSON. One without a content type is taken for JSON.
-pub fn check_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let value = String::from_utf8_lossy(content_type.as_bytes()).to_ascii_lowercase();
-    let essence = String::from_utf8_lossy(media_type(value.as_bytes()));
-    let is_json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let charset = value.split(';').skip(1).find_map(|p| p.trim().strip_prefix("charset="));
-    let is_utf8 = charset.is_none_or(|c| matches!(c.trim_matches('"'), "utf-8" | "utf8"));
-    if is_json && is_utf8 {
-        return Ok(());
-    }
-    let message = if is_json {
-        "the body must be UTF-8: send `content-type: application/json`".to_owned()
-    } else {
-        format!("content type {essence} is not served: send `content-type: application/json`")
-    };
-    Err(Refusal::new(Cause::UnknownContentType, message)
-        .with_header(header::HeaderName::from_static("accept-post"), JSON))
+/// What the body of a request may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyMedia {
+    /// One JSON value.
+    Json,
+    /// Several: a value a line, an array, or one alone.
+    JsonStream,
+    /// Bytes of any type.
+    Any,
 }
 
-/// As [`check_json`], of a body of several values: lines are JSON too.
-pub fn check_json_stream(headers: &HeaderMap) -> Result<(), Refusal> {
-    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let essence = media_type(content_type);
-    let is_lines = ["application/x-ndjson", "application/ndjson", "application/jsonl"]
-        .iter()
-        .any(|lines| essence.eq_ignore_ascii_case(lines.as_bytes()));
-    if is_lines { Ok(()) } else { check_json(headers) }
+/// The types that lines of JSON go by.
+const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
+impl BodyMedia {
+    /// Its media types, as `Accept-Post` lists them.
+    pub fn list(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Json => "application/json",
+            Self::JsonStream => {
+                "application/json, application/x-ndjson, application/ndjson, application/jsonl"
+            }
+            Self::Any => "*/*",
+        })
+    }
+
+    /// Refuses a body of another type. One without a content type is taken for what is wanted.
+    pub fn check(self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
+            return Ok(());
+        };
+        let refuse = |message: String| {
+            let refusal = Refusal::new(Cause::UnknownContentType, message);
+            Err(refusal.with_header(accepted_by(method), self.list()))
+        };
+        if self == Self::Any {
+            return match std::str::from_utf8(content_type.as_bytes()) {
+                Ok(_) => Ok(()),
+                Err(_) => refuse("the content type is not UTF-8".to_owned()),
+            };
+        }
+        let value = String::from_utf8_lossy(content_type.as_bytes()).to_ascii_lowercase();
+        let essence = String::from_utf8_lossy(media_type(value.as_bytes()));
+        if self == Self::JsonStream && LINES.iter().any(|lines| essence == *lines) {
+            return Ok(());
+        }
+        let is_json = essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"));
+        if !is_json {
+            let wanted = "send `content-type: application/json`";
+            return refuse(format!("content type {essence} is not served: {wanted}"));
+        }
+        let charset = value.split(';').skip(1).find_map(|p| p.trim().strip_prefix("charset="));
+        if charset.is_some_and(|c| !matches!(c.trim_matches('"'), "utf-8" | "utf8")) {
+            let message = "the body must be UTF-8: send `content-type: application/json`";
+            return refuse(message.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The header that tells which types the body of a `method` may have: `Accept-Post` and
+/// `Accept-Patch` are of one method each, and say that the resource has it.
+pub fn accepted_by(method: &Method) -> HeaderName {
+    match *method {
+        Method::POST => HeaderName::from_static("accept-post"),
+        Method::PATCH => HeaderName::from_static("accept-patch"),
+        _ => header::ACCEPT,
+    }
 }
 
 /// Refuses a body in a content coding.
@@ -87,7 +125,8 @@ mod tests {
     fn a_body_is_json_by_its_type_or_by_having_none() {
         let check = |content_type: &'static str| {
             let value = HeaderValue::from_static(content_type);
-            check_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)]))
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
+            BodyMedia::Json.check(&Method::POST, &headers)
         };
         for good in [
             "application/json",
@@ -100,9 +139,29 @@ mod tests {
         for bad in ["text/plain", "application/jsonx", "application/json; charset=latin1", ""] {
             assert_eq!(check(bad).unwrap_err().cause, Cause::UnknownContentType, "{bad}");
         }
-        assert!(check_json(&HeaderMap::new()).is_ok());
+        assert!(BodyMedia::Json.check(&Method::POST, &HeaderMap::new()).is_ok());
         let form = check("application/x-www-form-urlencoded").unwrap_err();
         assert!(form.status.message.contains("content-type: application/json"));
+    }
+
+    #[test]
+    fn what_would_be_taken_is_told_by_the_header_of_the_method() {
+        let check = |media: BodyMedia, method, content_type: &[u8]| {
+            let value = HeaderValue::from_bytes(content_type).unwrap();
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value)]);
+            let refusal = media.check(&method, &headers).err()?;
+            let (name, value) = refusal.headers().iter().next()?;
+            Some(format!("{name}: {}", value.to_str().unwrap()))
+        };
+        let told = |media, method| check(media, method, b"text/\xff").unwrap();
+        assert_eq!(told(BodyMedia::Json, Method::POST), "accept-post: application/json");
+        assert_eq!(told(BodyMedia::Json, Method::PATCH), "accept-patch: application/json");
+        assert_eq!(told(BodyMedia::Json, Method::PUT), "accept: application/json");
+        assert_eq!(told(BodyMedia::Any, Method::POST), "accept-post: */*");
+        assert!(told(BodyMedia::JsonStream, Method::POST).contains("x-ndjson"));
+        assert_eq!(check(BodyMedia::Any, Method::POST, b"image/png"), None);
+        assert_eq!(check(BodyMedia::JsonStream, Method::POST, b"Application/JSONL; a=b"), None);
+        assert!(check(BodyMedia::Json, Method::POST, b"application/jsonl").is_some());
     }
 
     #[test]

@@ -9,10 +9,11 @@ use super::{
 
 /// The captured text of each variable of `template`, in its order, for a raw path it matches.
 ///
-/// A variable of one segment is decoded fully; one of several keeps `%2F`, so that its slashes
-/// stay those of the path.
+/// A variable of one segment is decoded fully; one of several by `slashes`, so that its slashes
+/// stay those of the path where that is [`Slashes::Keep`].
 pub(super) fn captures<'p>(
     template: &PathTemplate,
+    slashes: Slashes,
     path: &'p str,
 ) -> impl Iterator<Item = Result<Cow<'p, str>, PercentError>> {
     let path = &path[usize::from(path.starts_with('/'))..];
@@ -32,7 +33,7 @@ pub(super) fn captures<'p>(
     };
     template.variables.iter().map(move |variable| {
         let text = segments(path, locate(variable.start), locate(variable.end));
-        let slashes = if variable.is_multi_segment { Slashes::Keep } else { Slashes::Decode };
+        let slashes = if variable.is_multi_segment { slashes } else { Slashes::Decode };
         percent_encoding::decode(text, slashes)
     })
 }
@@ -57,7 +58,7 @@ mod tests {
 
     fn captured(template: &str, path: &str) -> Vec<String> {
         let template = PathTemplate::parse(template).unwrap();
-        captures(&template, path).map(|text| text.unwrap().into_owned()).collect()
+        captures(&template, Slashes::Keep, path).map(|text| text.unwrap().into_owned()).collect()
     }
 
     #[test]

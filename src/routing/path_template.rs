@@ -18,6 +18,9 @@ use std::fmt;
 
 use super::percent_encoding::{self, Slashes};
 
+/// Longer templates are nobody's; a lookup goes as deep as the longest.
+const SEGMENT_LIMIT: usize = 256;
+
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathTemplate {
@@ -118,6 +121,9 @@ impl Parser<'_> {
     fn segments(&mut self, in_variable: bool) -> Result<(), TemplateError> {
         loop {
             self.segment(in_variable)?;
+            if self.parsed.segments.len() > SEGMENT_LIMIT {
+                return Err(self.error(format!("there are more than {SEGMENT_LIMIT} segments")));
+            }
             if self.peek() != Some('/') {
                 return Ok(());
             }
@@ -295,5 +301,8 @@ mod tests {
             let error = PathTemplate::parse(template).unwrap_err();
             assert_eq!((error.column, error.message.as_str()), (column, message), "{template}");
         }
+        assert!(PathTemplate::parse(&"/a".repeat(SEGMENT_LIMIT)).is_ok());
+        let error = PathTemplate::parse(&"/a".repeat(SEGMENT_LIMIT + 1)).unwrap_err();
+        assert_eq!(error.message, "there are more than 256 segments");
     }
 }

@@ -1,22 +1,26 @@
 //! The tree that finds a route: literal before `*` before `**`, with full backtracking.
 //!
-//! Built once from all templates, then immutable. A lookup walks the path's segments and does
-//! not allocate unless a segment is percent-encoded. Backtracking goes on after a terminal whose
-//! HTTP method does not match, so that a wildcard sibling can still answer; the methods seen on
-//! the way are the 405's `Allow`.
+//! Built once from all templates, then immutable and flat, so that a lookup among thousands of
+//! routes touches little more memory than one among ten. It walks the path's segments and does
+//! not allocate unless a segment is percent-encoded or there are very many. Backtracking goes on
+//! after a terminal whose HTTP method does not match, so that a wildcard sibling can still
+//! answer; only when nothing does, the methods are collected for the 405's `Allow`.
+//!
+//! A lookup visits a node at most once for each way to lay its `**` over the path, and a `**` is
+//! only laid where the fixed segments behind it still fit: what it costs is bounded by the table,
+//! whatever the path.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashMap},
-};
+use std::collections::BTreeSet;
 
 use http::Method;
 
-use super::{
-    path_template::{PathTemplate, Segment},
-    percent_encoding::{self, PercentError, Slashes},
-};
-use crate::schema::HttpMethod;
+use super::percent_encoding::PercentError;
+
+mod build;
+mod segments;
+
+pub use build::RouteTreeBuilder;
+use segments::Segments;
 
 /// Why a path cannot be looked up at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,194 +47,232 @@ pub enum Found {
     Nothing,
 }
 
-/// All routes, by path. Routes are numbers, given by whoever inserts them.
+/// All routes, by path. Routes are numbers, given by whoever inserts them into its builder.
 #[derive(Debug, Default)]
 pub struct RouteTree {
+    /// The root first, and each node behind its parent.
     nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    /// The texts of all edges.
+    texts: Vec<u8>,
+    terminals: Vec<Terminal>,
+    /// By their numbers in terminals.
+    methods: Vec<Method>,
+    /// Sorted; by their numbers in terminals.
+    verbs: Vec<String>,
 }
 
-#[derive(Debug, Default)]
+/// No node, no verb, no method: nothing has this number.
+const NONE: u32 = u32::MAX;
+
+/// A terminal for any HTTP method.
+const ANY_METHOD: u32 = NONE - 1;
+
+/// Up to so many literals are compared one by one; hashing costs more.
+const SCAN_LIMIT: u32 = 6;
+
+#[derive(Debug)]
 struct Node {
-    literals: HashMap<String, usize>,
-    any: Option<usize>,
-    rest: Option<usize>,
-    terminals: Vec<Terminal>,
+    /// The node behind `*`.
+    any: u32,
+    /// The node behind `**`.
+    rest: u32,
+    /// Its literals, from this edge on: so many, or where there are more than [`SCAN_LIMIT`], a
+    /// table of so many slots, a power of two.
+    first_edge: u32,
+    edge_count: u32,
+    first_terminal: u32,
+    terminal_count: u32,
+    /// The most segments that can follow.
+    depth: u32,
+}
+
+/// A literal that leads to a node, or an empty slot of a table.
+#[derive(Clone, Debug)]
+struct Edge {
+    hash: u32,
+    node: u32,
+    text: u32,
+    length: u32,
 }
 
 #[derive(Debug)]
 struct Terminal {
-    verb: Option<String>,
-    method: HttpMethod,
-    route: usize,
+    verb: u32,
+    method: u32,
+    route: u32,
 }
 
 impl RouteTree {
-    /// Adds a route. Fails with the number of the one that already matches exactly this.
-    pub fn insert(
-        &mut self,
-        template: &PathTemplate,
-        method: &HttpMethod,
-        route: usize,
-    ) -> Result<(), usize> {
-        if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
-        }
-        let mut node = 0;
-        for segment in &template.segments {
-            let next = self.nodes.len();
-            let parent = &mut self.nodes[node];
-            node = match segment {
-                Segment::Literal(text) => *parent.literals.entry(text.clone()).or_insert(next),
-                Segment::Any => *parent.any.get_or_insert(next),
-                Segment::Rest => *parent.rest.get_or_insert(next),
-            };
-            if node == next {
-                self.nodes.push(Node::default());
-            }
-        }
-        let terminals = &mut self.nodes[node].terminals;
-        if let Some(same) =
-            terminals.iter().find(|t| t.verb == template.verb && t.method == *method)
-        {
-            return Err(same.route);
-        }
-        terminals.push(Terminal { verb: template.verb.clone(), method: method.clone(), route });
-        Ok(())
-    }
-
     /// Finds the route for a raw (still percent-encoded) path. `HEAD` follows `GET`.
     pub fn find(&self, method: &Method, path: &str) -> Result<Found, PathError> {
-        let segments = Segments::split(path)?;
-        let mut search = Search { tree: self, method, segments, allow: BTreeSet::new() };
-        if !self.nodes.is_empty() && path.starts_with('/') {
-            // `:verb` is a verb only where a route has it; otherwise it is part of the value.
-            if let Some((head, verb)) = search.segments.split_verb() {
-                let full = search.segments.replace_last(head);
-                if let Some(route) = search.descend(0, 0, Some(&verb)) {
-                    return Ok(Found::Route(route));
-                }
-                search.segments.restore_last(full);
-            }
-            if let Some(route) = search.descend(0, 0, None) {
-                return Ok(Found::Route(route));
-            }
+        self.search(method, path).map(|(found, _)| found)
+    }
+
+    /// What it finds, and how many nodes it has visited.
+    fn search(&self, method: &Method, path: &str) -> Result<(Found, usize), PathError> {
+        let mut segments = Segments::split(path)?;
+        let number = |method| self.methods.iter().position(|known| known == method);
+        let number = |method| number(method).map_or(NONE, |number| number as u32);
+        let mut search = Search {
+            tree: self,
+            method: number(method),
+            followed: if method == Method::HEAD { number(&Method::GET) } else { NONE },
+            others: Others::Unseen,
+            visits: 0,
+        };
+        // Nothing matches an empty segment.
+        if self.nodes.is_empty() || !path.starts_with('/') || segments.has_empty() {
+            return Ok((Found::Nothing, 0));
         }
-        if search.allow.is_empty() {
-            return Ok(Found::Nothing);
+        let mut found = search.run(&mut segments);
+        if found.is_none() && matches!(search.others, Others::Seen) {
+            search.others = Others::Collected(BTreeSet::new());
+            found = search.run(&mut segments);
         }
-        Ok(Found::OtherMethods(search.allow))
+        let visits = search.visits;
+        let found = match (found, search.others) {
+            (Some(route), _) => Found::Route(route as usize),
+            (None, Others::Collected(allow)) => Found::OtherMethods(allow),
+            (None, _) => Found::Nothing,
+        };
+        Ok((found, visits))
+    }
+
+    /// The node that the literal `text` leads to.
+    fn literal(&self, node: &Node, text: &[u8]) -> Option<u32> {
+        let is_it = |edge: &Edge| {
+            let start = edge.text as usize;
+            edge.length as usize == text.len() && self.texts[start..][..text.len()] == *text
+        };
+        let edges = &self.edges[node.first_edge as usize..][..node.edge_count as usize];
+        if node.edge_count <= SCAN_LIMIT {
+            return edges.iter().find(|edge| is_it(edge)).map(|edge| edge.node);
+        }
+        let hash = hash(text);
+        let mask = edges.len() - 1;
+        let slots = (0..edges.len()).map(|step| &edges[(hash as usize + step) & mask]);
+        slots
+            .take_while(|edge| edge.node != NONE)
+            .find(|edge| edge.hash == hash && is_it(edge))
+            .map(|edge| edge.node)
+    }
+
+    fn verb(&self, text: &str) -> Option<u32> {
+        let found = self.verbs.binary_search_by(|verb| verb.as_str().cmp(text));
+        found.ok().map(|number| number as u32)
     }
 }
 
-/// A path, split and each segment decoded for comparison.
-struct Segments<'p> {
-    decoded: Vec<Cow<'p, str>>,
-    /// The last segment as it was sent: an encoded colon is no verb.
-    last_raw: &'p str,
+/// Eight bytes at a time. The texts in a table are the operator's, so nobody else can make them
+/// collide; a text looked up costs at most the longest run of its table.
+fn hash(text: &[u8]) -> u32 {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut hash = text.len() as u64;
+    let mut add = |word: u64| hash = (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
+    let (words, rest) = text.as_chunks::<8>();
+    words.iter().for_each(|word| add(u64::from_le_bytes(*word)));
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    add(u64::from_le_bytes(last));
+    (hash ^ hash >> 32) as u32
 }
 
-impl<'p> Segments<'p> {
-    fn split(path: &'p str) -> Result<Self, PathError> {
-        if path.contains('\\') {
-            return Err(PathError::Backslash);
-        }
-        let path = path.strip_prefix('/').unwrap_or(path);
-        let mut decoded = Vec::with_capacity(8);
-        let mut last_raw = "";
-        for raw in path.split('/') {
-            let segment = percent_encoding::decode(raw, Slashes::Decode)?;
-            if segment == "." || segment == ".." {
-                return Err(PathError::DotSegment);
-            }
-            decoded.push(segment);
-            last_raw = raw;
-        }
-        Ok(Self { decoded, last_raw })
-    }
-
-    /// The last segment cut at its last colon, each part decoded.
-    fn split_verb(&self) -> Option<(Cow<'p, str>, Cow<'p, str>)> {
-        let (head, verb) = self.last_raw.rsplit_once(':')?;
-        let decode = |text| percent_encoding::decode(text, Slashes::Decode).ok();
-        Some((decode(head)?, decode(verb)?))
-    }
-
-    fn replace_last(&mut self, segment: Cow<'p, str>) -> Option<Cow<'p, str>> {
-        self.decoded.last_mut().map(|last| std::mem::replace(last, segment))
-    }
-
-    fn restore_last(&mut self, segment: Option<Cow<'p, str>>) {
-        if let (Some(last), Some(segment)) = (self.decoded.last_mut(), segment) {
-            *last = segment;
-        }
-    }
+/// Routes on the path for other HTTP methods than the one that is looked for.
+enum Others {
+    Unseen,
+    Seen,
+    /// Every method is collected, and no route found.
+    Collected(BTreeSet<String>),
 }
 
-struct Search<'t, 'p> {
+struct Search<'t> {
     tree: &'t RouteTree,
-    method: &'p Method,
-    segments: Segments<'p>,
-    allow: BTreeSet<String>,
+    method: u32,
+    /// The method whose routes answer too: `GET` for a `HEAD`.
+    followed: u32,
+    others: Others,
+    visits: usize,
 }
 
-impl Search<'_, '_> {
-    /// Depth is bounded by the longest template: only `**` moves on without descending.
-    fn descend(&mut self, node: usize, position: usize, verb: Option<&str>) -> Option<usize> {
+impl Search<'_> {
+    fn run(&mut self, segments: &mut Segments<'_>) -> Option<u32> {
+        // `:verb` is a verb only where a route has it; otherwise it is part of the value.
+        let split = segments.split_verb();
+        if let Some((head, verb)) = split.and_then(|(h, v)| Some((h, self.tree.verb(&v)?)))
+            && !head.is_empty()
+        {
+            let full = segments.replace_last(head);
+            let found = self.descend(0, segments.as_slice(), verb);
+            segments.replace_last(full);
+            if found.is_some() {
+                return found;
+            }
+        }
+        self.descend(0, segments.as_slice(), NONE)
+    }
+
+    /// Goes on from a node with the segments that are left. As deep as the longest template: only
+    /// `**` takes several segments.
+    fn descend(&mut self, node: u32, left: &[segments::Segment<'_>], verb: u32) -> Option<u32> {
+        self.visits += 1;
         let tree = self.tree;
-        let node = &tree.nodes[node];
-        let Some(segment) = self.segments.decoded.get(position) else {
+        let node = &tree.nodes[node as usize];
+        let Some((segment, behind)) = left.split_first() else {
             let here = self.terminal(node, verb);
             // `**` matches zero segments too.
-            return here.or_else(|| self.descend(node.rest?, position, verb));
+            return here.or_else(|| self.follow(node.rest, left, verb));
         };
-        if !segment.is_empty() {
-            if let Some(&next) = node.literals.get(segment.as_ref())
-                && let Some(route) = self.descend(next, position + 1, verb)
-            {
-                return Some(route);
-            }
-            if let Some(next) = node.any
-                && let Some(route) = self.descend(next, position + 1, verb)
-            {
-                return Some(route);
-            }
-        }
-        let next = node.rest?;
-        // The shortest rest first, so that fixed segments behind `**` win over a bare `**`.
-        let remaining = &self.segments.decoded[position..];
-        let longest = remaining.iter().take_while(|segment| !segment.is_empty()).count();
-        (0..=longest).find_map(|taken| self.descend(next, position + taken, verb))
+        let literal = tree.literal(node, segment.as_bytes());
+        literal
+            .and_then(|next| self.descend(next, behind, verb))
+            .or_else(|| self.follow(node.any, behind, verb))
+            .or_else(|| self.rest(node.rest, left, verb))
     }
 
-    fn terminal(&mut self, node: &Node, verb: Option<&str>) -> Option<usize> {
-        let wanted = |method: &Method| {
-            method == self.method || (*self.method == Method::HEAD && *method == Method::GET)
-        };
+    fn follow(&mut self, node: u32, left: &[segments::Segment<'_>], verb: u32) -> Option<u32> {
+        if node == NONE { None } else { self.descend(node, left, verb) }
+    }
+
+    /// The shortest rest first, so that fixed segments behind `**` win over a bare `**`; but not
+    /// so short that more is left than any of them takes.
+    fn rest(&mut self, node: u32, left: &[segments::Segment<'_>], verb: u32) -> Option<u32> {
+        let behind = self.tree.nodes.get(node as usize)?.depth as usize;
+        let shortest = left.len().saturating_sub(behind);
+        (shortest..=left.len()).find_map(|taken| self.descend(node, &left[taken..], verb))
+    }
+
+    fn terminal(&mut self, node: &Node, verb: u32) -> Option<u32> {
+        let terminals = &self.tree.terminals[node.first_terminal as usize..];
+        let terminals = &terminals[..node.terminal_count as usize];
         let mut any = None;
-        let mut follows_get = None;
-        for terminal in node.terminals.iter().filter(|t| t.verb.as_deref() == verb) {
-            match &terminal.method {
-                HttpMethod::Is(method) if method == self.method => return Some(terminal.route),
-                HttpMethod::Is(method) if wanted(method) => follows_get = Some(terminal.route),
-                HttpMethod::Is(method) => {
-                    if *method == Method::GET {
-                        self.allow.insert(Method::HEAD.to_string());
+        let mut follows = None;
+        for terminal in terminals.iter().filter(|terminal| terminal.verb == verb) {
+            match (&mut self.others, terminal.method) {
+                (Others::Collected(methods), method) => {
+                    let method = self.tree.methods.get(method as usize);
+                    if method == Some(&Method::GET) {
+                        methods.insert(Method::HEAD.to_string());
                     }
-                    self.allow.insert(method.to_string());
+                    methods.extend(method.map(Method::to_string));
                 }
-                HttpMethod::Any => any = Some(terminal.route),
+                (_, ANY_METHOD) => any = Some(terminal.route),
+                (_, method) if method == self.method => return Some(terminal.route),
+                (_, method) if method == self.followed => follows = Some(terminal.route),
+                (others, _) => *others = Others::Seen,
             }
         }
-        follows_get.or(any)
+        follows.or(any)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{routing::path_template::PathTemplate, schema::HttpMethod};
 
-    fn tree(routes: &[&str]) -> RouteTree {
-        let mut tree = RouteTree::default();
+    fn builder(routes: &[&str]) -> RouteTreeBuilder {
+        let mut tree = RouteTreeBuilder::default();
         for (number, route) in routes.iter().enumerate() {
             let (method, template) = route.split_once(' ').unwrap();
             let method = match method {
@@ -240,6 +282,10 @@ mod tests {
             tree.insert(&PathTemplate::parse(template).unwrap(), &method, number).unwrap();
         }
         tree
+    }
+
+    fn tree(routes: &[&str]) -> RouteTree {
+        builder(routes).finish()
     }
 
     fn find(tree: &RouteTree, request: &str) -> Result<Found, PathError> {
@@ -323,9 +369,70 @@ mod tests {
 
     #[test]
     fn the_same_route_twice_is_refused_whatever_the_variable_is_called() {
-        let mut tree = tree(&["GET /v1/{id}"]);
+        let mut tree = builder(&["GET /v1/{id}"]);
         let same = PathTemplate::parse("/v1/{name}").unwrap();
         assert_eq!(tree.insert(&same, &HttpMethod::Is(Method::GET), 1), Err(0));
         assert_eq!(tree.insert(&same, &HttpMethod::Any, 1), Ok(()));
+    }
+
+    #[test]
+    fn many_literals_are_found_and_others_are_not() {
+        let templates: Vec<_> = (0..1000).map(|n| format!("GET /v1/resource{n}/{{id}}")).collect();
+        let tree = tree(&templates.iter().map(String::as_str).collect::<Vec<_>>());
+        for n in 0..1000 {
+            let found = find(&tree, &format!("GET /v1/resource{n}/x"));
+            assert_eq!(found, Ok(Found::Route(n)), "{n}");
+        }
+        for path in ["/v1/resource1000/x", "/v1/resource/x", "/v1/resourc\u{e9}/x"] {
+            assert_eq!(find(&tree, &format!("GET {path}")), Ok(Found::Nothing), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_more_segments_than_have_room_is_found() {
+        let template = format!("GET {}", "/a".repeat(40));
+        let tree = tree(&[&template, "GET /b/{x=**}"]);
+        assert_eq!(find(&tree, &template), Ok(Found::Route(0)));
+        assert_eq!(find(&tree, &format!("GET /b{}", "/%61".repeat(100))), Ok(Found::Route(1)));
+        assert_eq!(find(&tree, &format!("{template}:verb")), Ok(Found::Nothing));
+    }
+
+    /// Every way to put a literal or a `*` at each of `depth` places.
+    fn bushy(depth: usize, prefix: &str, end: &str) -> Vec<String> {
+        let segment = |bits: usize, place: usize| if bits >> place & 1 == 0 { "/a" } else { "/*" };
+        (0..1 << depth)
+            .map(|bits| {
+                let middle: String = (0..depth).map(|place| segment(bits, place)).collect();
+                format!("POST {prefix}{middle}{end}")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn no_path_costs_more_than_the_table_is_large() {
+        let mut templates = bushy(8, "", "/x");
+        templates.extend(bushy(5, "/r/**", "/x:verb"));
+        templates.push("GET /r/**".to_owned());
+        let tree = tree(&templates.iter().map(String::as_str).collect::<Vec<_>>());
+        let nodes = tree.nodes.len();
+        for path in [
+            "/a".repeat(9),
+            "/a".repeat(4_000),
+            format!("/r{}", "/a".repeat(4_000)),
+            format!("/r{}/x:verb", "/a".repeat(4_000)),
+            format!("/r{}/y:verb", "/a".repeat(4_000)),
+            format!("/r{}", "/x:verb".repeat(500)),
+        ] {
+            // With a verb and without; to find, and to collect what a 405 says; and a rest may be
+            // laid as often as there are lengths of what follows it.
+            let (_, visits) = tree.search(&Method::PUT, &path).unwrap();
+            let limit = 2 * 2 * nodes * 7;
+            assert!(visits <= limit, "{visits} visits, {nodes} nodes: {}", &path[..20]);
+        }
+        // Many more segments are no more visits.
+        let visits = |length: usize| {
+            tree.search(&Method::PUT, &format!("/r{}/x", "/a".repeat(length))).unwrap().1
+        };
+        assert_eq!(visits(100), visits(4_000));
     }
 }

@@ -6,10 +6,11 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 
 use super::{
-    Cardinality, EnumIndex, EnumType, Field, Kind, MessageIndex, MessageType, Position, Problem,
-    Problems, Schema, descriptor_set,
+    Cardinality, EnumIndex, EnumType, Exposure, Field, Kind, MessageIndex, MessageType, Position,
+    Problem, Problems, Schema, descriptor_set,
     features::Features,
     field_builder::{FieldScope, is_map_entry, resolve_field},
+    service_builder::{ServiceBuilder, Services},
     source_map::SourceMap,
 };
 
@@ -20,14 +21,14 @@ const NAME_LIMIT_BYTES: usize = 1_024;
 #[derive(Default)]
 pub(super) struct Builder<'d> {
     messages: Vec<Declared<'d>>,
-    pub(super) messages_by_name: HashMap<String, MessageIndex>,
+    messages_by_name: HashMap<String, MessageIndex>,
     enums: Vec<EnumType>,
     enums_by_name: HashMap<String, EnumIndex>,
     map_entries: HashSet<MessageIndex>,
     /// Every number that is taken, by a field or an extension.
     numbers: HashSet<(MessageIndex, u32)>,
     extensions: Vec<DeclaredExtension<'d>>,
-    pub(super) problems: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 /// A message type that has a name, and not yet fields.
@@ -60,6 +61,7 @@ impl<'d> Builder<'d> {
         mut self,
         bytes: Bytes,
         set: &'d descriptor_set::FileDescriptorSet,
+        exposure: &Exposure,
     ) -> Result<Schema, Problems> {
         for file in &set.file {
             self.declare_file(file);
@@ -74,10 +76,12 @@ impl<'d> Builder<'d> {
             declared.into_iter().map(|declared| self.resolve_message(declared)).collect();
         let extensions = self.resolve_extensions(&messages);
         self.check_map_entries(&messages);
-        let mut services = Vec::new();
+        let mut services =
+            ServiceBuilder::new(exposure, &self.messages_by_name, &messages, &mut self.problems);
         for file in &set.file {
-            self.resolve_services(file, &messages, &mut services);
+            services.add_file(file);
         }
+        let Services { services, overridden_rules, fully_decode } = services.finish();
         if !self.problems.is_empty() {
             self.problems.sort();
             return Err(Problems(self.problems));
@@ -88,6 +92,8 @@ impl<'d> Builder<'d> {
             enums: self.enums,
             extensions,
             services,
+            overridden_rules,
+            fully_decode,
             messages_by_name: self.messages_by_name,
         })
     }

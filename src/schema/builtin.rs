@@ -12,9 +12,10 @@ use protox::{
 use super::problem::{Position, Problem, Problems};
 
 /// Import path and source of each proto that is built in, beside `google/protobuf/*`.
-pub const BUILTIN_FILES: [(&str, &str); 5] = [
+pub const BUILTIN_FILES: [(&str, &str); 6] = [
     ("google/api/annotations.proto", include_str!("../../proto/google/api/annotations.proto")),
     ("google/api/http.proto", include_str!("../../proto/google/api/http.proto")),
+    ("google/api/httpbody.proto", include_str!("../../proto/google/api/httpbody.proto")),
     ("google/rpc/error_details.proto", include_str!("../../proto/google/rpc/error_details.proto")),
     ("google/rpc/status.proto", include_str!("../../proto/google/rpc/status.proto")),
     ("transom/v1/sse.proto", include_str!("../../proto/transom/v1/sse.proto")),

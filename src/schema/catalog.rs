@@ -34,20 +34,24 @@ pub struct Method {
     pub server_streaming: bool,
     /// What is known of calling it twice.
     pub idempotency: Idempotency,
-    /// The `google.api.http` rule, its additional bindings after it.
+    /// Its HTTP rule, additional bindings after it: of the service configuration, else its
+    /// `google.api.http` option.
     pub bindings: Vec<HttpBinding>,
     /// How it resumes over server-sent events.
     pub sse: Option<SseResume>,
     /// Where it is declared.
     pub position: Position,
-    /// Where its `google.api.http` option stands.
-    pub http_position: Position,
 }
 
 impl Method {
     /// `user.v1.UserService/GetUser`.
     pub fn full_name(&self) -> &str {
         &self.path[1..]
+    }
+
+    /// As a service configuration selects it: `user.v1.UserService.GetUser`.
+    pub fn selector(&self) -> String {
+        self.full_name().replace('/', ".")
     }
 }
 

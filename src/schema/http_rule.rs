@@ -19,6 +19,8 @@ pub struct HttpBinding {
     pub body: BodyRule,
     /// The response field that is the HTTP body; the whole message if none.
     pub response_body: Option<String>,
+    /// Where it is written.
+    pub position: Position,
 }
 
 /// The HTTP method of a binding.
@@ -41,22 +43,25 @@ pub enum BodyRule {
     Field(String),
 }
 
-/// The bindings of a rule, its own first.
+/// The bindings of a rule at `position`, its own first; `additional` tells where each of the
+/// others is.
 pub(super) fn bindings(
     rule: &descriptor_set::HttpRule,
     position: &Position,
+    additional: impl Fn(usize) -> Option<Position>,
     problems: &mut Vec<Problem>,
 ) -> Vec<HttpBinding> {
     let mut bindings = Vec::with_capacity(1 + rule.additional_bindings.len());
     bindings.extend(binding(rule, position, problems));
-    for additional in &rule.additional_bindings {
-        if !additional.additional_bindings.is_empty() {
+    for (index, rule) in rule.additional_bindings.iter().enumerate() {
+        let position = &additional(index).unwrap_or_else(|| position.clone());
+        if !rule.additional_bindings.is_empty() {
             problems.push(Problem::at(
                 position,
                 "an additional binding cannot have additional bindings of its own",
             ));
         }
-        bindings.extend(binding(additional, position, problems));
+        bindings.extend(binding(rule, position, problems));
     }
     bindings
 }
@@ -100,5 +105,5 @@ fn binding(
         field => BodyRule::Field(field.to_owned()),
     };
     let response_body = (!rule.response_body.is_empty()).then(|| rule.response_body.clone());
-    Some(HttpBinding { method, template, body, response_body })
+    Some(HttpBinding { method, template, body, response_body, position: position.clone() })
 }

@@ -1,72 +1,140 @@
-//! Services and methods: from their descriptors, once every type is known.
+//! Services and methods: from their descriptors, once every type is known, with the rules of the
+//! service configuration over their annotations.
+
+use std::collections::HashMap;
 
 use super::{
-    Cardinality, Idempotency, MessageIndex, MessageType, Method, Position, Problem, Service,
-    SseResume,
-    builder::{Builder, join},
-    descriptor_set, http_rule,
+    Cardinality, Exposure, HttpBinding, Idempotency, MessageIndex, MessageType, Method, Position,
+    Problem, Service, SseResume,
+    builder::join,
+    descriptor_set::{self, MethodDescriptor},
+    http_rule,
+    near_miss::nearest,
+    service_config::{self, Rules},
     source_map::SourceMap,
 };
 
-impl Builder<'_> {
+/// Field number of `google.api.http` in a method's options, and of its additional bindings.
+const HTTP: i32 = 72_295_728;
+const ADDITIONAL_BINDINGS: i32 = 11;
+
+/// Collects the services that are exposed, and what is wrong with them.
+pub(super) struct ServiceBuilder<'b> {
+    exposure: &'b Exposure,
+    /// The rules that no method has taken yet.
+    rules: Rules,
+    messages_by_name: &'b HashMap<String, MessageIndex>,
+    messages: &'b [MessageType],
+    services: Vec<Service>,
+    /// The full name of every service that could be exposed.
+    declared: Vec<String>,
+    problems: &'b mut Vec<Problem>,
+}
+
+/// What it has collected.
+pub(super) struct Services {
+    pub(super) services: Vec<Service>,
+    pub(super) overridden_rules: Vec<Problem>,
+    pub(super) fully_decode: bool,
+}
+
+impl<'b> ServiceBuilder<'b> {
+    pub(super) fn new(
+        exposure: &'b Exposure,
+        messages_by_name: &'b HashMap<String, MessageIndex>,
+        messages: &'b [MessageType],
+        problems: &'b mut Vec<Problem>,
+    ) -> Self {
+        let rules = match exposure.service_config.as_ref().map(service_config::read) {
+            Some(Ok(rules)) => rules,
+            Some(Err(found)) => {
+                problems.extend(found);
+                Rules::default()
+            }
+            None => Rules::default(),
+        };
+        let (services, declared) = (Vec::new(), Vec::new());
+        Self { exposure, rules, messages_by_name, messages, services, declared, problems }
+    }
+
     /// Adds the services of a file that can be exposed.
-    pub(super) fn resolve_services(
-        &mut self,
-        file: &descriptor_set::FileDescriptor,
-        messages: &[MessageType],
-        services: &mut Vec<Service>,
-    ) {
+    pub(super) fn add_file(&mut self, file: &descriptor_set::FileDescriptor) {
         if is_infrastructure(&file.package) {
             return;
         }
         let source = SourceMap::new(file);
         for (s, service) in file.service.iter().enumerate() {
             let name = join(&file.package, &service.name);
-            let mut methods = Vec::with_capacity(service.method.len());
-            for (m, method) in service.method.iter().enumerate() {
-                let path = [6, s as i32, 2, m as i32];
-                let position = source.position(&path);
-                let http_position = source
-                    .find(&[path[0], path[1], path[2], path[3], 4, 72_295_728])
-                    .unwrap_or_else(|| position.clone());
-                let mut resolved =
-                    self.resolve_method(&name, method, messages, position, http_position);
-                if let Some(resolved) = &mut resolved {
-                    resolved.comment = source.comment(&path);
+            if self.is_exposed(&name) {
+                let mut methods = Vec::with_capacity(service.method.len());
+                for (m, method) in service.method.iter().enumerate() {
+                    let path = [6, s as i32, 2, m as i32];
+                    methods.extend(self.method(&name, method, &source, &path));
                 }
-                methods.extend(resolved);
+                let path = [6, s as i32];
+                let (position, comment) = (source.position(&path), source.comment(&path));
+                self.services.push(Service { name: name.clone(), comment, position, methods });
             }
-            let path = [6, s as i32];
-            let (position, comment) = (source.position(&path), source.comment(&path));
-            services.push(Service { name, comment, position, methods });
+            self.declared.push(name);
         }
     }
 
-    fn resolve_method(
+    /// Tells what was named and is not there.
+    pub(super) fn finish(mut self) -> Services {
+        for name in &self.exposure.services {
+            if !self.declared.contains(name) {
+                let known = self.declared.join(", ");
+                let text = format!("no service is called `{name}`; there are {known}");
+                self.problems.push(Problem::nowhere(text));
+            }
+        }
+        self.check_selectors();
+        let Rules { overridden, fully_decode, .. } = self.rules;
+        Services { services: self.services, overridden_rules: overridden, fully_decode }
+    }
+
+    fn is_exposed(&self, service: &str) -> bool {
+        let named = &self.exposure.services;
+        named.is_empty() || named.iter().any(|name| name == service)
+    }
+
+    /// Each rule that is left selects nothing, which is right only where its service is left out.
+    fn check_selectors(&mut self) {
+        let methods = self.services.iter().flat_map(|service| &service.methods);
+        let known: Vec<_> = methods.map(|method| method.selector()).collect();
+        let unused = std::mem::take(&mut self.rules.by_selector);
+        for (selector, rule) in unused {
+            let service = selector.rsplit_once('.').map_or("", |(service, _)| service);
+            if !self.is_exposed(service) {
+                continue;
+            }
+            let text = if is_infrastructure(service) {
+                format!("`{selector}` is a method that never gets routes")
+            } else if let Some(near) = nearest(&selector, known.iter().map(String::as_str)) {
+                format!("no method is called `{selector}`: did you mean `{near}`?")
+            } else {
+                format!("no method is called `{selector}`: say pkg.Service.Method")
+            };
+            self.problems.push(Problem::at(&rule.position, text));
+        }
+    }
+
+    fn method(
         &mut self,
         service: &str,
-        method: &descriptor_set::MethodDescriptor,
-        messages: &[MessageType],
-        position: Position,
-        http_position: Position,
+        method: &MethodDescriptor,
+        source: &SourceMap<'_>,
+        path: &[i32],
     ) -> Option<Method> {
-        let mut message = |type_name: &str| {
-            let found = self.messages_by_name.get(type_name.trim_start_matches('.')).copied();
-            if found.is_none() {
-                let text = format!("`{}` uses the unknown type `{type_name}`", method.name);
-                self.problems.push(Problem::at(&position, text));
-            }
-            found
-        };
-        let (input, output) = (message(&method.input_type), message(&method.output_type));
-        let (input, output) = (input?, output?);
+        let position = source.position(path);
         let options = method.options.clone().unwrap_or_default();
-        let bindings = options.http.as_ref().map_or_else(Vec::new, |rule| {
-            http_rule::bindings(rule, &http_position, &mut self.problems)
-        });
+        let bindings = self.bindings(service, method, source, path);
+        let input = self.message(method, &method.input_type, &position);
+        let output = self.message(method, &method.output_type, &position);
+        let (input, output) = (input?, output?);
         let sse = options.sse.as_ref().map(|sse| {
             let mut field = |message: MessageIndex, name: &str| {
-                let r#type = &messages[message.0 as usize];
+                let r#type = &self.messages[message.0 as usize];
                 let field = r#type.field(name).filter(|f| f.cardinality == Cardinality::Singular);
                 if field.is_none() && !name.is_empty() {
                     let text = format!("transom.v1.sse: `{}` has no field `{name}`", r#type.name);
@@ -81,7 +149,7 @@ impl Builder<'_> {
         });
         Some(Method {
             name: method.name.clone(),
-            comment: String::new(),
+            comment: source.comment(path),
             path: format!("/{service}/{}", method.name),
             input,
             output,
@@ -95,8 +163,52 @@ impl Builder<'_> {
             bindings,
             sse,
             position,
-            http_position,
         })
+    }
+
+    /// By the service configuration, else by the annotation.
+    fn bindings(
+        &mut self,
+        service: &str,
+        method: &MethodDescriptor,
+        source: &SourceMap<'_>,
+        path: &[i32],
+    ) -> Vec<HttpBinding> {
+        let selector = join(service, &method.name);
+        if let Some(selected) = self.rules.by_selector.remove(&selector) {
+            let additional = |index: usize| selected.additional_positions.get(index).cloned();
+            return http_rule::bindings(
+                &selected.rule,
+                &selected.position,
+                additional,
+                self.problems,
+            );
+        }
+        let Some(rule) = method.options.as_ref().and_then(|options| options.http.as_ref()) else {
+            return Vec::new();
+        };
+        let path = [path, &[4, HTTP]].concat();
+        let position = source
+            .find(&path)
+            .or_else(|| source.find_inside(&path))
+            .unwrap_or_else(|| source.position(&path[..path.len() - 2]));
+        let additional =
+            |index: usize| source.find(&[&path[..], &[ADDITIONAL_BINDINGS, index as i32]].concat());
+        http_rule::bindings(rule, &position, additional, self.problems)
+    }
+
+    fn message(
+        &mut self,
+        method: &MethodDescriptor,
+        type_name: &str,
+        position: &Position,
+    ) -> Option<MessageIndex> {
+        let found = self.messages_by_name.get(type_name.trim_start_matches('.')).copied();
+        if found.is_none() {
+            let text = format!("`{}` uses the unknown type `{type_name}`", method.name);
+            self.problems.push(Problem::at(position, text));
+        }
+        found
     }
 }
 

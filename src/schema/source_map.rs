@@ -18,7 +18,17 @@ impl<'d> SourceMap<'d> {
     }
 
     pub(super) fn find(&self, path: &[i32]) -> Option<Position> {
-        let span = &self.locations.get(path)?.span;
+        self.position_of(self.locations.get(path)?)
+    }
+
+    /// The first place of what is at `path` or inside it: an option may be written in parts.
+    pub(super) fn find_inside(&self, path: &[i32]) -> Option<Position> {
+        let inside = self.locations.iter().filter(|(found, _)| found.starts_with(path));
+        inside.filter_map(|(_, location)| self.position_of(location)).min()
+    }
+
+    fn position_of(&self, location: &descriptor_set::SourceLocation) -> Option<Position> {
+        let span = &location.span;
         let (&line, &column) = (span.first()?, span.get(1)?);
         let line_column = (u32::try_from(line).ok()? + 1, u32::try_from(column).ok()? + 1);
         Some(Position { file: self.file.to_owned(), line_column: Some(line_column) })

@@ -140,3 +140,18 @@ async fn streams_in() {
 async fn endings() {
     run("endings.yaml").await;
 }
+
+#[tokio::test]
+async fn http_surface() {
+    run("http_surface.yaml").await;
+}
+
+#[tokio::test]
+async fn http_body() {
+    run("http_body.yaml").await;
+}
+
+#[tokio::test]
+async fn etag() {
+    run("etag.yaml").await;
+}

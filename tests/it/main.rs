@@ -7,6 +7,7 @@ mod cors;
 mod faults;
 mod goldens;
 mod grpc_web;
+mod http_body;
 mod limits;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
@@ -15,6 +16,7 @@ mod readme;
 mod remote;
 mod rpc;
 mod server;
+mod service_config;
 mod streaming;
 mod support;
 mod tidy;

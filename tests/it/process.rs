@@ -25,7 +25,8 @@ impl Drop for Process {
 fn transom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for variable in ["TRANSOM_LISTEN", "TRANSOM_DATABASE", "TRANSOM_CONFIG", "RUST_LOG"] {
+    let ours = |name: &str| name.starts_with("TRANSOM_") || name == "RUST_LOG";
+    for (variable, _) in std::env::vars().filter(|(name, _)| ours(name)) {
         command.env_remove(variable);
     }
     command
@@ -151,6 +152,14 @@ fn what_cannot_work_is_refused_with_a_reason_and_a_code() {
         (&["--config", "/nonexistent.toml"], 78, "/nonexistent.toml"),
         (&["--listen", "127.0.0.1:0", "--database", "sqlite:/nonexistent/x.db"], 1, "user store"),
         (&["dance"], 2, "dance"),
+        (&["serve", "--proto", "protos"], 2, "--upstream URL"),
+        (&["routes", "--service-config", "rules.yaml"], 2, "--upstream URL"),
+        (&["routes", "--descriptor-set", "/nonexistent.bin"], 78, "/nonexistent.bin"),
+        (
+            &["serve", "--upstream", "http://a", "--service-config", "/nonexistent.yaml"],
+            78,
+            ".yaml",
+        ),
     ] {
         let (exit, error) = fails(arguments);
         assert_eq!(exit, code, "{arguments:?}: {error}");
@@ -164,9 +173,163 @@ fn version_and_help_go_to_stdout() {
         (&["version"][..], "transom 0."),
         (&["--version"], "transom 0."),
         (&["--help"], "Examples:"),
+        (&["routes", "--help"], "Examples:"),
+        (&["check", "--help"], "Examples:"),
     ] {
         let output = transom(arguments).output().unwrap();
         assert!(output.status.success());
         assert!(String::from_utf8(output.stdout).unwrap().contains(part));
     }
+}
+
+#[test]
+fn explain_answers_one_request_and_many() {
+    let output = |arguments: &[&str]| {
+        let output = transom(arguments).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let proto = "syntax = \"proto3\"; package greet.v1; import \"google/api/annotations.proto\";\n\
+                 import \"google/api/httpbody.proto\";\n\
+                 message Name { string name = 1; google.api.HttpBody card = 2; }\n\
+                 service Greeter {\n  rpc Greet(Name) returns (Name) {\n    \
+                 option (google.api.http) = {post: \"/v1/greet/{name}\" body: \"card\"};\n  }\n}\n";
+    std::fs::write(folder.path().join("greet.proto"), proto).unwrap();
+    std::fs::write(folder.path().join("card.txt"), "hello").unwrap();
+    let protos = folder.path().to_str().unwrap();
+    let card = format!("@{protos}/card.txt");
+    let greet = ["explain", "--proto", protos, "POST /v1/greet/Ada", "-d", &card];
+    let (code, text) =
+        output(&[&greet[..], &["-H", "content-type: text/plain", "--json"]].concat());
+    assert_eq!(
+        (code, text.as_str()),
+        (
+            0,
+            "{\"http_status\":200,\"method\":\"greet.v1.Greeter/Greet\",\
+             \"template\":\"/v1/greet/{name}\",\"request\":{\"name\":\"Ada\",\
+             \"card\":{\"contentType\":\"text/plain\",\"data\":\"aGVsbG8=\"}}}\n"
+        )
+    );
+    let (code, text) = output(&greet);
+    assert_eq!(code, 0);
+    assert!(text.contains("greet.proto:6:") && text.contains("5 bytes  from the body"), "{text}");
+
+    for (arguments, code, part) in [
+        (&["explain", "GET /nowhere"][..], 1, "no route for /nowhere"),
+        (&["explain"], 2, "REQUEST"),
+        (&["explain", "nothing"], 2, "is no request"),
+        (&["explain", "GET /", "--stdin"], 2, "cannot be used with"),
+        (&["explain", "GET /", "-d", "@/nonexistent"], 2, "/nonexistent"),
+        (&["explain", "GET /", "-H", "content-type: application/grpc"], 2, "only REST"),
+        (&["explain", "GET /", "--descriptor-set", "/nonexistent"], 78, "/nonexistent"),
+        (&["explain", "--help"], 0, "Examples:"),
+    ] {
+        let (found, text) = output(arguments);
+        assert_eq!(found, code, "{arguments:?}: {text}");
+        assert!(text.contains(part), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn explain_answers_each_line_before_it_waits_for_the_next() {
+    let mut command = transom(&["explain", "--stdin"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (request, answer) in [
+        ("{\"request\":\"GET /v1/users/7\"}", "{\"http_status\":200,"),
+        ("not JSON", "{\"error\":"),
+        ("{\"request\":\"PUT /v1/users/7\"}", "{\"http_status\":405,\"allow\":[\"GET\",\"HEAD\"],"),
+    ] {
+        writeln!(input, "{request}").unwrap();
+        let line = lines.next().unwrap().unwrap();
+        assert!(line.starts_with(answer), "{line}");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+/// What it prints, and the code it exits with.
+fn prints(arguments: &[&str]) -> (i32, String) {
+    let output = transom(arguments).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn routes_are_printed_for_people_and_for_programs() {
+    let (code, text) = prints(&["routes"]);
+    let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!((code, &lines[0][..]), (0, &["METHOD", "TEMPLATE", "RPC", "STREAM", "BODY"][..]));
+    let list = ["GET", "/v1/users", "user.v1.UserService/ListUsers", "server", "-"];
+    assert!(lines.iter().any(|line| line[..] == list), "{text}");
+    let column = |line: &str| line.find("user.v1.UserService/").unwrap_or_default();
+    let columns: Vec<_> =
+        text.lines().skip(1).filter(|l| l.contains(" /v1/")).map(column).collect();
+    assert!(columns.iter().all(|at| *at == columns[0] && *at > 0), "{text}");
+
+    let (code, json) = prints(&["routes", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let row = rows.as_array().unwrap().iter().find(|row| row["template"] == "/v1/users/{user_id}");
+    let source = &row.unwrap()["source"];
+    assert!(source.as_str().unwrap().starts_with("user/v1/user_service.proto:"), "{source}");
+    let expected = serde_json::json!({
+        "method": "GET", "template": "/v1/users/{user_id}", "rpc": "user.v1.UserService/GetUser",
+        "stream": "unary", "body": null, "response_body": null, "variables": ["user_id"],
+        "source": source, "annotated": true,
+    });
+    assert_eq!((code, row), (0, Some(&expected)));
+}
+
+#[test]
+fn check_tells_errors_and_warnings_with_their_places() {
+    assert_eq!(prints(&["check"]), (0, "5 methods, 10 routes, 0 errors, 0 warnings\n".to_owned()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let proto = "syntax = \"proto3\";\npackage c;\nservice S {\n  rpc A(M) returns (M);\n  \
+                 rpc B(M) returns (M);\n}\nmessage M { string id = 1; M child = 2; }\n";
+    std::fs::create_dir(path("protos")).unwrap();
+    std::fs::write(path("protos/c.proto"), proto).unwrap();
+    let rules = |rules: &str| std::fs::write(path("rules.yaml"), rules).unwrap();
+    rules("http:\n  rules:\n    - selector: c.S.A\n      get: /v1/{child}\n");
+    let (protos, file) = (path("protos"), path("rules.yaml"));
+    let check = ["check", "--proto", &protos, "--service-config", &file];
+    let (code, text) = prints(&check);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((code, lines.len()), (1, 3), "{text}");
+    let error = format!("{file}:3:7: error: `/v1/{{child}}`: `child` cannot stand in a path");
+    assert!(lines[0].starts_with(&error), "{text}");
+    assert!(lines[1].starts_with("c.proto:5:3: warning[unannotated]: c.S/B has no"), "{text}");
+    assert_eq!(lines[2], "2 methods, 2 routes, 1 error, 1 warning");
+
+    let (code, json) = prints(&[&check[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &report["ok"], &report["methods"]), (1, &false.into(), &2.into()));
+    let [error, warning] = &report["problems"].as_array().unwrap()[..] else { panic!("{json}") };
+    let of = |finding: &serde_json::Value| {
+        ["level", "lint", "file", "line", "column"].map(|key| finding[key].clone())
+    };
+    let null = serde_json::Value::Null;
+    assert_eq!(of(error), ["error".into(), null, file.clone().into(), 3.into(), 7.into()]);
+    let place: [serde_json::Value; 2] = ["warning".into(), "unannotated".into()];
+    assert_eq!(of(warning)[..2], place);
+
+    // A file of upstreams; a page that a route takes; a file that is wrong itself.
+    rules(
+        "http:\n  rules:\n    - selector: c.S.A\n      get: /docs\n    - selector: c.S.B\n      \
+           get: /b\n",
+    );
+    let upstream = format!("[[upstreams]]\nproto = {protos:?}\nservice_config = {file:?}\n");
+    let config = path("transom.toml");
+    std::fs::write(&config, &upstream).unwrap();
+    let (code, text) = prints(&["check", "--config", &config]);
+    let taken = format!("{file}:3:7: error: `/docs` is a page of the server's own: move");
+    assert!(code == 1 && text.starts_with(&taken) && text.contains("pages.docs"), "{text}");
+    std::fs::write(&config, format!("pages.docs = \"/d\"\n{upstream}")).unwrap();
+    assert_eq!(prints(&["check", "--config", &config]).0, 0);
+    std::fs::write(&config, format!("{upstream}\ncolour = 1\n")).unwrap();
+    let (code, text) = prints(&["check", "--config", &config]);
+    assert!(code == 1 && text.starts_with(&format!("{config}:5:1: error: unknown")), "{text}");
 }

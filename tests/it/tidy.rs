@@ -73,6 +73,7 @@ const CORE_CRATES: &[&str] = &[
     "prost",
     "zmij",
     "protox",
+    "saphyr_parser",
     "thiserror",
     "utoipa",
 ];

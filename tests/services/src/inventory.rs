@@ -20,10 +20,11 @@ pub mod v1 {
 use v1::*;
 pub use v1::{inventory_client::InventoryClient, inventory_server::InventoryServer};
 
-use crate::google::rpc;
+use crate::google::{api::HttpBody, rpc};
 
 type Reply<T> = Result<Response<T>, Status>;
-type ReplyStream = Pin<Box<dyn Stream<Item = Result<CountReply, Status>> + Send>>;
+type StreamOf<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type ReplyStream = StreamOf<CountReply>;
 
 /// The service. What happened to it can be watched from outside.
 #[derive(Clone, Default)]
@@ -66,6 +67,9 @@ impl Drop for GaugeGuard {
 impl v1::inventory_server::Inventory for Inventory {
     type CountStream = ReplyStream;
     type ChatStream = ReplyStream;
+    type StreamDownloadStream = StreamOf<HttpBody>;
+    type StreamWrappedStream = StreamOf<DownloadReply>;
+    type ChatBodiesStream = StreamOf<HttpBody>;
 
     async fn get_item(&self, request: Request<GetItemRequest>) -> Reply<Item> {
         let name = request.into_inner().name;
@@ -189,6 +193,122 @@ impl v1::inventory_server::Inventory for Inventory {
     async fn ping(&self, request: Request<Everything>) -> Reply<Everything> {
         Ok(Response::new(request.into_inner()))
     }
+
+    async fn upload_photo(&self, request: Request<UploadPhotoRequest>) -> Reply<Item> {
+        let mut received = Received::default();
+        received.take(request.into_inner());
+        Ok(Response::new(received.0))
+    }
+
+    async fn stream_photo(&self, request: Request<Streaming<UploadPhotoRequest>>) -> Reply<Item> {
+        let mut messages = request.into_inner();
+        let mut received = Received::default();
+        while let Some(message) = messages.message().await? {
+            received.take(message);
+            self.counted.increment();
+        }
+        Ok(Response::new(received.0))
+    }
+
+    async fn download_photo(&self, request: Request<DownloadRequest>) -> Reply<HttpBody> {
+        let request = request.into_inner();
+        if request.code != 0 {
+            return Err(Status::new(Code::from_i32(request.code), "as told"));
+        }
+        let mut reply = Response::new(whole(&request));
+        if let Ok(etag) = request.etag.parse()
+            && !request.etag.is_empty()
+        {
+            reply.metadata_mut().insert("etag", etag);
+        }
+        reply.metadata_mut().insert("x-shelf", tonic::metadata::MetadataValue::from_static("3"));
+        Ok(reply)
+    }
+
+    async fn stream_download(
+        &self,
+        request: Request<DownloadRequest>,
+    ) -> Reply<Self::StreamDownloadStream> {
+        let parts = parts(request.into_inner())
+            .map(|reply| reply.map(|reply| reply.body.unwrap_or_default()));
+        Ok(Response::new(Box::pin(parts)))
+    }
+
+    async fn wrapped_photo(&self, request: Request<DownloadRequest>) -> Reply<DownloadReply> {
+        let body = Some(whole(&request.into_inner()));
+        Ok(Response::new(DownloadReply { number: 1, body, ..DownloadReply::default() }))
+    }
+
+    async fn stream_wrapped(
+        &self,
+        request: Request<DownloadRequest>,
+    ) -> Reply<Self::StreamWrappedStream> {
+        Ok(Response::new(Box::pin(parts(request.into_inner()))))
+    }
+
+    async fn echo_body(&self, request: Request<HttpBody>) -> Reply<HttpBody> {
+        Ok(Response::new(request.into_inner()))
+    }
+
+    async fn chat_bodies(
+        &self,
+        request: Request<Streaming<HttpBody>>,
+    ) -> Reply<Self::ChatBodiesStream> {
+        Ok(Response::new(Box::pin(request.into_inner())))
+    }
+}
+
+/// What was uploaded, told by an item: the names and content types of all messages one behind the
+/// other, and how many bytes they had.
+#[derive(Default)]
+struct Received(Item);
+
+impl Received {
+    fn take(&mut self, message: UploadPhotoRequest) {
+        let photo = message.photo.unwrap_or_default();
+        let Self(item) = self;
+        item.name.push_str(&message.name);
+        let label = |item: &mut Item, name: &str, value: usize| {
+            *item.labels.entry(name.to_owned()).or_default() += value as i64;
+        };
+        label(item, "messages", 1);
+        label(item, "bytes", photo.data.len());
+        let largest = item.labels.entry("largest".to_owned()).or_default();
+        *largest = (*largest).max(photo.data.len() as i64);
+        item.kind = i32::from(message.dry_run);
+        if item.photo.len() < 100 {
+            item.photo.extend_from_slice(&photo.data);
+        }
+        let price = item.price.get_or_insert(item::Price::OnRequest(String::new()));
+        if let item::Price::OnRequest(text) = price {
+            text.push_str(&photo.content_type);
+        }
+    }
+}
+
+fn whole(request: &DownloadRequest) -> HttpBody {
+    HttpBody {
+        content_type: request.content_type.clone(),
+        data: request.chunks.concat().into_bytes(),
+        ..HttpBody::default()
+    }
+}
+
+/// Each chunk as a message of a stream; only the first says the type.
+fn parts(request: DownloadRequest) -> impl Stream<Item = Result<DownloadReply, Status>> {
+    let end = match request.code {
+        0 => None,
+        code => Some(Err(Status::new(Code::from_i32(code), "as told"))),
+    };
+    let mut content_type = request.content_type;
+    let parts = (1..).zip(request.chunks).map(move |(number, chunk)| {
+        let content_type = std::mem::take(&mut content_type);
+        let labels = std::collections::HashMap::from([(chunk.clone(), number.into())]);
+        let data = chunk.into_bytes();
+        let body = Some(HttpBody { content_type, data, ..HttpBody::default() });
+        Ok(DownloadReply { number, body, labels })
+    });
+    tokio_stream::iter(parts.chain(end))
 }
 
 /// `google.rpc.Status`.

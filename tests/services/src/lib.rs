@@ -8,6 +8,10 @@ pub const INVENTORY_DESCRIPTOR_SET: &[u8] =
 
 /// Generated messages.
 pub mod google {
+    pub mod api {
+        #![allow(clippy::doc_overindented_list_items)]
+        tonic::include_proto!("google.api");
+    }
     pub mod rpc {
         tonic::include_proto!("google.rpc");
     }
