@@ -39,6 +39,9 @@ pub(super) async fn collect(
     limit_bytes: usize,
     deadlines: &Deadlines,
 ) -> Result<Bytes, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
     let idle = Duration::from_millis(deadlines.body_idle_ms);
     let whole = Duration::from_millis(deadlines.unary_ms);
     tokio::time::timeout(whole, read(body, limit_bytes, idle)).await.unwrap_or_else(|_| {

@@ -62,7 +62,7 @@ impl StreamGuard {
 
     /// What `work` answers, unless the stream has to end before.
     pub(super) async fn within<T>(
-        mut self,
+        &mut self,
         work: impl Future<Output = Result<T, Refusal>>,
     ) -> Result<T, Refusal> {
         let mut work = std::pin::pin!(work);

@@ -84,7 +84,7 @@ async fn pass(
         Some(guard) if server_streaming => {
             stream_answer(call, reply, guard, Arc::clone(&refused)).await
         }
-        Some(guard) => guard.within(unary_answer(&call, reply)).await,
+        Some(mut guard) => guard.within(unary_answer(&call, reply)).await,
         None => call.deadline.within(unary_answer(&call, reply)).await,
     };
     // What was wrong with the request's stream is why the upstream failed.

@@ -10,6 +10,7 @@ use super::{call::Call, collect::collect, upload};
 use crate::{
     protocol::{
         accept, envelope, json_dialect,
+        refusal::PROBLEM_JSON,
         rest::{self, BodyMedia},
     },
     routing::{Route, percent_encoding},
@@ -23,7 +24,8 @@ const JSON_DEPTH_CEILING: usize = 200;
 
 /// Refuses a caller that takes none of `media`.
 pub(super) fn check_accept(headers: &HeaderMap, media: &str) -> Result<(), Refusal> {
-    if accept::accepts(headers, media) {
+    // Who names problems only says how to be told of one.
+    if accept::accepts(headers, media) || accept::names(headers, PROBLEM_JSON) {
         return Ok(());
     }
     Err(Refusal::new(Cause::NotAcceptable, format!("this method answers {media}")))
@@ -40,18 +42,20 @@ pub(super) fn no_route() -> Refusal {
     Refusal::new(Cause::UnknownPath, "no route")
 }
 
-/// Whether the query asks for indented JSON.
-pub(super) fn pretty_print(head: &request::Parts) -> Result<bool, Refusal> {
+/// Whether the query asks for indented JSON; None where it does not say.
+pub(super) fn pretty_print(head: &request::Parts) -> Result<Option<bool>, Refusal> {
     let query = head.uri.query().unwrap_or_default();
     if !query.contains("prettyPrint") {
-        return Ok(false);
+        return Ok(None);
     }
-    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    match pairs.find(|(name, _)| is_pretty_print(name)) {
-        Some((_, value)) => json_dialect::pretty_print(value)
-            .map_err(|violation| Refusal::bad_request(vec![violation])),
-        None => Ok(false),
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut said = pairs.filter(|(name, _)| is_pretty_print(name));
+    let Some((name, value)) = said.next() else { return Ok(None) };
+    let refuse = |violation| Refusal::bad_request(vec![violation]);
+    if said.next().is_some() {
+        return Err(refuse(rest::parameter_violation(name, "is given more than once")));
     }
+    json_dialect::pretty_print(value).map(Some).map_err(refuse)
 }
 
 fn is_pretty_print(name: &str) -> bool {
@@ -89,7 +93,7 @@ pub(super) fn bind_message(
 ) -> Result<Bytes, Refusal> {
     let limits = &call.shared.limits;
     let body = match (&route.binding.body, &route.body_field) {
-        (BodyRule::None, _) if json.is_empty() => RequestBody::None,
+        (BodyRule::None, _) if json.trim_ascii().is_empty() => RequestBody::None,
         (BodyRule::None, _) => {
             let message = "this method takes no body: its fields go into the path and the query";
             return Err(Refusal::new(Cause::Malformed, message));

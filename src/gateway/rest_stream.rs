@@ -4,12 +4,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::request;
 use http_body::Frame;
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
 
 use super::{
     call::Call,
@@ -35,8 +38,8 @@ pub(super) async fn request(
     refused: &Refused,
 ) -> Result<(StreamGuard, RequestBody), Refusal> {
     if call.method().client_streaming {
-        let guard = StreamGuard::new(call)?;
-        let body = self::body(call, head, body, refused, guard.sent())?;
+        let mut guard = StreamGuard::new(call)?;
+        let body = self::body(call, head, body, refused, &mut guard).await?;
         return Ok((guard, body));
     }
     let route = call.route().ok_or_else(rest::no_route)?;
@@ -47,22 +50,50 @@ pub(super) async fn request(
 
 /// The body of a call whose method takes a stream. What is found wrong with it is left in
 /// `refused`, for the caller; the upstream only sees it break off.
-pub(super) fn body(
+///
+/// What is wrong with the first message is found before the upstream is asked. A caller that waits
+/// to hear something first is waited for as long as an answer's commit is.
+pub(super) async fn body(
+    call: &Arc<Call>,
+    head: request::Parts,
+    body: Body,
+    refused: &Refused,
+    guard: &mut StreamGuard,
+) -> Result<RequestBody, Refusal> {
+    let mut body = match call.raw_request() {
+        Some(place) => upload::stream(call, place, &head, body, refused, guard.sent())?,
+        None => json_messages(call, head, body, refused, guard.sent())?,
+    };
+    let wait = Duration::from_millis(call.shared.deadlines.stream_commit_ms);
+    let first = guard.within(async { Ok(timeout(wait, body.frame()).await) }).await?;
+    Ok(match first {
+        Ok(Some(Ok(frame))) => {
+            RequestBody::Stream(Box::pin(Begun { first: Some(frame), rest: body }))
+        }
+        Ok(Some(Err(error))) => {
+            return Err(refused.get().cloned().unwrap_or_else(|| broken_off(error.as_ref())));
+        }
+        Ok(None) => RequestBody::Full(None),
+        Err(_) => RequestBody::Stream(body),
+    })
+}
+
+/// Messages, framed, as they arrive.
+pub(super) type MessageBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send>>;
+
+fn json_messages(
     call: &Arc<Call>,
     head: request::Parts,
     body: Body,
     refused: &Refused,
     sent: Sent,
-) -> Result<RequestBody, Refusal> {
-    if let Some(place) = call.raw_request() {
-        return upload::stream(call, place, &head, body, refused, sent);
-    }
+) -> Result<MessageBody, Refusal> {
     check_encoding(&head.headers)?;
     let takes_body = call.route().is_some_and(|route| route.binding.body != BodyRule::None);
     if takes_body {
         BodyMedia::JsonStream.check(&head.method, &head.headers)?;
     }
-    Ok(RequestBody::Stream(Box::pin(JsonMessages {
+    Ok(Box::pin(JsonMessages {
         splitter: JsonSplitter::new(call.shared.limits.body_limit_bytes),
         call: Arc::clone(call),
         head,
@@ -72,7 +103,28 @@ pub(super) fn body(
         number: 0,
         takes_body,
         is_ended: false,
-    })))
+    }))
+}
+
+/// A body whose first message has come.
+struct Begun {
+    first: Option<Frame<Bytes>>,
+    rest: MessageBody,
+}
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => self.rest.as_mut().poll_frame(cx),
+        }
+    }
 }
 
 struct JsonMessages {
@@ -96,12 +148,17 @@ impl JsonMessages {
             false => self.splitter.next_value(),
             true => self.splitter.finish(),
         };
+        let Some(route) = self.call.route() else { return Ok(None) };
         let value = match value.map_err(refusal_of)? {
             Some(value) => value,
-            None if self.is_ended && !self.takes_body && self.number == 0 => &[],
+            None if self.is_ended && self.number == 0 => {
+                // A path and a query that bind nothing have to be right nevertheless.
+                let bound = rest::bind_message(&self.call, route, &self.head, &[], None)?;
+                self.number = 1;
+                return Ok((!self.takes_body).then_some(bound));
+            }
             None => return Ok(None),
         };
-        let Some(route) = self.call.route() else { return Ok(None) };
         let message = rest::bind_message(&self.call, route, &self.head, value, Some(self.number))?;
         self.number += 1;
         self.sent.note();

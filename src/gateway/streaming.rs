@@ -27,7 +27,13 @@ use super::{
     rest, rest_stream,
 };
 use crate::{
-    protocol::{envelope::EnvelopeReader, json_dialect, refusal, stream_encoding::StreamEncoding},
+    protocol::{
+        accept,
+        envelope::EnvelopeReader,
+        json_dialect,
+        refusal::{self, PROBLEM_JSON},
+        stream_encoding::StreamEncoding,
+    },
     status::{Cause, Refusal},
     transcoding,
     upstream::BoxError,
@@ -38,13 +44,19 @@ pub(super) async fn call(
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let Some(encoding) = StreamEncoding::of(&head.headers) else {
-        let text = format!("this method answers {}", StreamEncoding::OFFERED);
-        return Err(Refusal::new(Cause::NotAcceptable, text));
+    let encoding = match StreamEncoding::of(&head.headers) {
+        Some(encoding) => encoding,
+        // Who names problems only says how to be told of one.
+        None if accept::names(&head.headers, PROBLEM_JSON) => StreamEncoding::Array,
+        None => {
+            let text = format!("this method answers {}", StreamEncoding::OFFERED);
+            return Err(Refusal::new(Cause::NotAcceptable, text));
+        }
     };
     call.write = json_dialect::write_options(&head.headers, encoding.media_type())?;
     call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
-    // A message is one line in two of the encodings.
+    // A message is one line in two of the encodings, whatever the query rightly asks for.
+    rest::pretty_print(&head)?;
     call.write.pretty = false;
     let call = Arc::new(call);
     let refused = Refused::default();

@@ -26,7 +26,9 @@ pub(super) async fn call(
         rest::check_accept(&head.headers, "application/json")?;
         call.write = json_dialect::write_options(&head.headers, "application/json")?;
         call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
-        call.write.pretty |= rest::pretty_print(&head)?;
+        if let Some(pretty) = rest::pretty_print(&head)? {
+            call.write.pretty = pretty;
+        }
     }
     if call.method().client_streaming {
         return stream_in(Arc::new(call), head, body).await.map(Answer::respond);
@@ -45,9 +47,9 @@ pub(super) async fn call(
 
 /// A stream of requests, one answer.
 async fn stream_in(call: Arc<Call>, head: request::Parts, body: Body) -> Result<Answer, Refusal> {
-    let guard = StreamGuard::new(&call)?;
+    let mut guard = StreamGuard::new(&call)?;
     let refused = Refused::default();
-    let body = rest_stream::body(&call, head, body, &refused, guard.sent())?;
+    let body = rest_stream::body(&call, head, body, &refused, &mut guard).await?;
     let answer = guard.within(answer(&call, body)).await;
     // What was wrong with the request's stream is why the upstream failed.
     answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))

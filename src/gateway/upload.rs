@@ -20,6 +20,7 @@ use super::{
     collect::{Refused, break_off, broken_off, collect},
     guard::Sent,
     rest,
+    rest_stream::MessageBody,
 };
 use crate::{
     protocol::{
@@ -29,7 +30,7 @@ use crate::{
     },
     routing::Route,
     status::Refusal,
-    upstream::{BoxError, RequestBody},
+    upstream::BoxError,
 };
 
 /// The most bytes of a streamed body that one message has.
@@ -60,7 +61,7 @@ pub(super) fn stream(
     body: Body,
     refused: &Refused,
     sent: Sent,
-) -> Result<RequestBody, Refusal> {
+) -> Result<MessageBody, Refusal> {
     check(head)?;
     let route = call.route().ok_or_else(rest::no_route)?;
     let (first, content_type) = (bind(call, route, head)?, content_type(&head.headers));
@@ -70,7 +71,7 @@ pub(super) fn stream(
     if chunk_bytes == 0 {
         return Err(rest::message_too_large(taken, limit));
     }
-    Ok(RequestBody::Stream(Box::pin(Chunks {
+    Ok(Box::pin(Chunks {
         call: Arc::clone(call),
         place,
         first: Some((content_type, first)),
@@ -80,7 +81,7 @@ pub(super) fn stream(
         refused: Arc::clone(refused),
         sent,
         is_ended: false,
-    })))
+    }))
 }
 
 fn check(head: &request::Parts) -> Result<(), Refusal> {

@@ -78,11 +78,12 @@ impl JsonSplitter {
                 self.between(byte)?;
                 continue;
             };
-            if self.is_end(byte) {
-                return Ok(Some(self.take(start)));
-            }
+            let is_end = self.is_end(byte);
             if self.position - start > self.limit {
                 return Err(SplitError::TooLarge { limit: self.limit });
+            }
+            if is_end {
+                return Ok(Some(self.take(start)));
             }
         }
         Ok(None)
@@ -218,6 +219,12 @@ mod tests {
         }
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(100));
         assert_eq!(split(&long, 7), Err(SplitError::TooLarge { limit: 64 }));
+        for (length, fits) in [(64, true), (65, false)] {
+            let value = format!("\"{}\"", "x".repeat(length - 2));
+            for text in [format!("{value}\n"), format!("[{value}]"), value] {
+                assert_eq!(split(&text, 7).is_ok(), fits, "{text}");
+            }
+        }
         // What closes nothing is handed on, to be refused by its reader; there is always an end.
         for text in ["}", "]", "}}]]", ",", "{}}", ":"] {
             let _ = split(text, 1);
