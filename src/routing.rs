@@ -31,8 +31,8 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 use http::Method as Verb;
 
 use crate::schema::{
-    BodyRule, Cardinality, FieldPath, HttpBinding, HttpMethod, Kind, Method, Position, Problem,
-    Problems, Schema,
+    BodyRule, Cardinality, Field, FieldPath, HttpBinding, HttpMethod, Kind, Method, Position,
+    Problem, Problems, Schema,
 };
 
 mod captures;
@@ -69,6 +69,8 @@ pub struct Route {
     pub body_field: Option<FieldPath>,
     /// The response field that is the HTTP body.
     pub response_field: Option<FieldPath>,
+    /// The field mask that says what a PATCH changes in the body's field.
+    pub mask_field: Option<FieldPath>,
 }
 
 impl Route {
@@ -256,8 +258,33 @@ fn resolve(
     if !problems.is_empty() {
         return Err(problems);
     }
+    let mask_field = mask_field(schema, method, binding, body_field.as_ref(), &variables);
     let binding = binding.clone();
-    Ok(Route { method: id, binding, template, variables, body_field, response_field })
+    Ok(Route { method: id, binding, template, variables, body_field, response_field, mask_field })
+}
+
+/// The mask of a PATCH whose body is a message: the one field of the request that can be it.
+fn mask_field(
+    schema: &Schema,
+    method: &Method,
+    binding: &HttpBinding,
+    body: Option<&FieldPath>,
+    variables: &[FieldPath],
+) -> Option<FieldPath> {
+    let singular = |field: &Field| match field.cardinality {
+        Cardinality::Singular => field.kind.message(),
+        Cardinality::Repeated | Cardinality::Map => None,
+    };
+    let body = body.filter(|_| binding.method == HttpMethod::Is(Verb::PATCH))?.leaf(schema);
+    singular(body).filter(|&message| !schema.message(message).is_http_body())?;
+    let mut masks = schema.message(method.input).fields.iter().filter(|field| {
+        field.number != body.number
+            && singular(field).is_some_and(|message| schema.message(message).is_field_mask())
+    });
+    let mask = masks.next().filter(|_| masks.next().is_none())?;
+    let path = FieldPath::resolve(schema, method.input, &mask.json_name).ok()?;
+    // A member of a oneof is somebody's choice, and what the path says holds.
+    (mask.oneof.is_none() && !variables.contains(&path)).then_some(path)
 }
 
 /// Whether a path segment can be the field's value: scalars, enums, and the well-known types

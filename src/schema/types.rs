@@ -47,6 +47,16 @@ impl MessageType {
             .is_some_and(|name| WRAPPED.contains(&name))
     }
 
+    /// Whether it is `google.protobuf.FieldMask`.
+    pub fn is_field_mask(&self) -> bool {
+        self.name == "google.protobuf.FieldMask"
+    }
+
+    /// Whether it is `google.api.HttpBody`, which stands for a body of any type.
+    pub fn is_http_body(&self) -> bool {
+        self.name == "google.api.HttpBody"
+    }
+
     /// Whether ProtoJSON writes it as one string or number, so that a path or a query can hold it.
     pub fn is_text_in_json(&self) -> bool {
         let name = self.name.strip_prefix("google.protobuf.");

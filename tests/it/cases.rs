@@ -96,7 +96,7 @@ async fn run_through(gateway: &Gateway, file: &str) {
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(|v| v["field"].as_str().unwrap())
+                .map(|v| v["field"].as_str().unwrap_or_default())
                 .collect();
             if found != *expected {
                 wrong.push(format!("violations {found:?}"));
@@ -139,4 +139,14 @@ async fn streams_in() {
 #[tokio::test]
 async fn endings() {
     run("endings.yaml").await;
+}
+
+#[tokio::test]
+async fn patch() {
+    run("patch.yaml").await;
+}
+
+#[tokio::test]
+async fn violations() {
+    run("violations.yaml").await;
 }
