@@ -339,6 +339,49 @@ service S {
     }
 
     #[test]
+    fn a_patch_has_a_mask_where_one_field_can_be_it() {
+        let mask = |message: &str, rule: &str| {
+            let source = format!(
+                "syntax = \"proto3\"; package google.api; import \"google/api/annotations.proto\"; \
+                 import \"google/protobuf/field_mask.proto\"; \
+                 message M {{ string id = 1; }} message HttpBody {{ string content_type = 1; }} message R {{ {message} }} service S {{ \
+                 rpc A(R) returns (R) {{ option (google.api.http) = {{ {rule} }}; }} }}"
+            )
+            .replace("Mask", "google.protobuf.FieldMask");
+            let schema = crate::schema::compile_for_tests("mask.proto", &source).unwrap();
+            let table = RouteTable::build(vec![Arc::new(schema)]).unwrap();
+            let route = &table.routes()[0];
+            route.mask_field.as_ref().map(|path| path.display(&table.schemas()[0]))
+        };
+        let patch = r#"patch: "/v1/x" body: "m""#;
+        assert_eq!(mask("M m = 1; Mask mask = 2;", patch).as_deref(), Some("mask"));
+        assert_eq!(mask("M m = 1; optional Mask mask = 2;", patch).as_deref(), Some("mask"));
+        let in_path = r#"patch: "/v1/{m.id}" body: "m""#;
+        assert_eq!(mask("M m = 1; Mask mask = 2;", in_path).as_deref(), Some("mask"));
+        let custom = r#"custom { kind: "PATCH" path: "/v1/x" } body: "m""#;
+        assert_eq!(mask("M m = 1; Mask mask = 2;", custom).as_deref(), Some("mask"));
+        for (message, rule) in [
+            ("M m = 1; Mask mask = 2;", r#"put: "/v1/x" body: "m""#),
+            ("M m = 1; Mask mask = 2;", r#"patch: "/v1/x" body: "*""#),
+            ("M m = 1; Mask mask = 2;", r#"patch: "/v1/x""#),
+            ("M m = 1; Mask mask = 2;", r#"custom { kind: "*" path: "/v1/x" } body: "m""#),
+            ("M m = 1; Mask mask = 2;", r#"patch: "/v1/{mask}" body: "m""#),
+            ("M m = 1; Mask mask = 2; Mask other = 3;", patch),
+            ("M m = 1; repeated Mask mask = 2;", patch),
+            ("M m = 1; oneof choice { Mask mask = 2; string a = 3; }", patch),
+            ("repeated M m = 1; Mask mask = 2;", patch),
+            ("string m = 1; Mask mask = 2;", patch),
+            ("Mask m = 1;", patch),
+            ("M m = 1;", patch),
+            ("HttpBody m = 1; Mask mask = 2;", patch),
+        ] {
+            assert_eq!(mask(message, rule), None, "{message} {rule}");
+        }
+        // The body is a mask itself, but not the one that is looked for.
+        assert_eq!(mask("Mask m = 1; Mask mask = 2;", patch).as_deref(), Some("mask"));
+    }
+
+    #[test]
     fn a_service_served_twice_is_refused() {
         let source = format!("{HEAD} rpc A(M) returns (M); }}");
         let compile = || Arc::new(crate::schema::compile_for_tests("s.proto", &source).unwrap());

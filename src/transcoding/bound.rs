@@ -79,3 +79,58 @@ impl<'p> Bound<'p> {
         relation
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{plan::Plans, tests::transcoder},
+        *,
+    };
+    use crate::schema::MessageIndex;
+
+    fn steps<'p>(plans: &'p Plans, mut message: MessageIndex, path: &str) -> Vec<&'p FieldPlan> {
+        let mut steps = Vec::new();
+        for name in path.split('.') {
+            let plan = plans.message(message);
+            let field = &plan.fields[plan.names.get(name.as_bytes()).unwrap() as usize];
+            steps.push(field);
+            message = field.kind.message().unwrap_or(message);
+        }
+        steps
+    }
+
+    #[test]
+    fn a_field_is_new_or_what_it_is_to_another() {
+        let (transcoder, everything) = transcoder();
+        let steps = |path| steps(&transcoder.plans, everything, path);
+        let mut bound = Bound::default();
+        assert_eq!(bound.relation(&steps("text"), &[]), Relation::New);
+        for (path, key, by) in [
+            ("text", "", By::Path(0)),
+            ("tags", "", By::Query),
+            ("labels", "a", By::Query),
+            ("labels", "b", By::Query),
+            ("child.left", "", By::Body),
+            ("child.child.text", "", By::Query),
+        ] {
+            bound.add(steps(path).into_iter(), key.as_bytes(), by);
+        }
+        for (path, key, expected) in [
+            ("text", "", Relation::Twice(By::Path(0))),
+            ("opt", "", Relation::New),
+            ("tags", "", Relation::Another),
+            ("child.tags", "", Relation::New),
+            ("labels", "b", Relation::Twice(By::Query)),
+            ("labels", "c", Relation::New),
+            ("child.labels", "a", Relation::New),
+            ("left", "", Relation::New),
+            ("child.left", "", Relation::Twice(By::Body)),
+            ("child.right", "", Relation::Excluded),
+            ("child.child.right", "", Relation::New),
+            ("child.child.text", "", Relation::Twice(By::Query)),
+            ("child.child", "", Relation::New),
+        ] {
+            assert_eq!(bound.relation(&steps(path), key.as_bytes()), expected, "{path}[{key}]");
+        }
+    }
+}

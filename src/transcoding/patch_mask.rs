@@ -208,3 +208,122 @@ impl<'a> Reader<'a> {
         Ok(!is_known)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, sync::Arc};
+
+    use super::*;
+    use crate::schema::{Schema, compile_for_tests};
+
+    const SOURCE: &str = "syntax = \"proto2\"; import \"google/protobuf/field_mask.proto\"; \
+        import \"google/protobuf/struct.proto\"; \
+        enum E { option allow_alias = true; ZERO = 0; } \
+        message M { \
+          optional int32 snake_case = 1; optional int32 odd = 2 [json_name = \"@Odd\"]; \
+          optional M inner = 3; optional group Grouped = 4 { optional int32 in_group = 1; } \
+          optional E e = 5; repeated E es = 6; optional google.protobuf.Struct open = 7; \
+          extensions 100 to 200; } \
+        extend M { optional M more = 100; } \
+        message R { optional M m = 1; optional google.protobuf.FieldMask mask = 2; \
+          optional google.protobuf.Struct open = 3; }";
+
+    fn schema() -> Arc<Schema> {
+        Arc::new(compile_for_tests("mask.proto", SOURCE).unwrap())
+    }
+
+    /// The paths derived of a body, which is the field `body`, beside what the path binds.
+    fn paths(
+        body: &str,
+        bound: &[&str],
+        json: &str,
+        options: &ReadOptions,
+    ) -> Result<Vec<String>, Vec<FieldViolation>> {
+        let transcoder = Transcoder::new(schema()).unwrap();
+        let input = transcoder.schema().message_by_name("R").unwrap();
+        let resolve = |name: &str| FieldPath::resolve(transcoder.schema(), input, name).unwrap();
+        let (body, mask) = (resolve(body), resolve("mask"));
+        let bound: Vec<_> = bound.iter().map(|name| resolve(name)).collect();
+        let path: Vec<_> = bound.iter().map(|path| (path, Cow::Borrowed("1"))).collect();
+        let body = RequestBody::Field(&body, json.as_bytes());
+        let mask = Some(&mask);
+        let request = RestRequest { input, path: &path, query: &[], body, mask, resume: None };
+        let mut wire = Vec::new();
+        transcoder.bind(&request, options, &mut wire)?;
+        let mut paths = Vec::new();
+        for field in crate::transcoding::wire::fields(&wire).filter(|field| field.number == 2) {
+            for path in crate::transcoding::wire::fields(field.content) {
+                paths.push(String::from_utf8(path.content.to_vec()).unwrap());
+            }
+        }
+        Ok(paths)
+    }
+
+    fn of(json: &str) -> Vec<String> {
+        paths("m", &[], json, &ReadOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn fields_have_their_proto_names_whatever_the_body_calls_them() {
+        assert_eq!(of(r#"{"snakeCase":1,"@Odd":2}"#), ["snake_case", "odd"]);
+        assert_eq!(
+            of(r#"{"inner":{"snake_case":1,"inner":{"odd":1}}}"#),
+            ["inner.snake_case", "inner.inner.odd"]
+        );
+        assert_eq!(of(r#"{"grouped":{"inGroup":1}}"#), ["grouped.in_group"]);
+        assert_eq!(of(r#"{"[more]":{"odd":1}}"#), ["[more].odd"]);
+    }
+
+    #[test]
+    fn what_the_path_binds_is_left_out_however_deep_it_is() {
+        let options = ReadOptions::default();
+        let bound = ["m.inner.snake_case"];
+        for (json, expected) in [
+            (r#"{"snakeCase":1,"inner":{"snakeCase":1}}"#, &["snake_case"][..]),
+            (
+                r#"{"inner":{"odd":1,"snakeCase":1,"inner":{"snakeCase":1}}}"#,
+                &["inner.odd", "inner.inner.snake_case"],
+            ),
+            (r#"{"inner":{}}"#, &["inner"]),
+        ] {
+            assert_eq!(paths("m", &bound, json, &options).unwrap(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_is_no_change() {
+        let options = ReadOptions { ignore_unknown_fields: true, ..Default::default() };
+        let json = r#"{"nope":{"a":1},"e":"NOPE","es":["NOPE"],"inner":{"nope":1,"e":"ZERO"}}"#;
+        assert_eq!(paths("m", &[], json, &options).unwrap(), ["es", "inner.e"]);
+    }
+
+    #[test]
+    fn a_body_that_is_a_struct_has_keys() {
+        let open = |json: &str| paths("open", &[], json, &ReadOptions::default()).unwrap();
+        assert_eq!(open(r#"{"A b":{"c":1},"d":[{}]}"#), ["A b.c", "d"]);
+        assert_eq!(open("{}"), [""; 0]);
+        // Nothing can be named, and what is named by nothing is the whole.
+        assert_eq!(open(r#"{"a":1,"b.c":1}"#), [""; 0]);
+        for key in ["", "a.b", "a,b"] {
+            let json = format!(r#"{{"x":{{"y":{{"{key}":1}}}}}}"#);
+            assert_eq!(open(&json), ["x.y"], "{key}");
+        }
+    }
+
+    #[test]
+    fn a_mask_has_a_limit_that_grows_with_its_body() {
+        let long = "x".repeat(1 << 10);
+        let keys = |count: usize| -> String {
+            let keys: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
+            format!("{{\"open\":{{\"{long}\":{{{}}}}}}}", keys.join(","))
+        };
+        assert_eq!(of(&keys(60)).len(), 60);
+        let violations = paths("m", &[], &keys(70), &ReadOptions::default()).unwrap_err();
+        assert_eq!(violations[0].field, "mask");
+        assert_eq!(violations[0].description, "the mask of this body is over 65536 bytes: send it");
+        // As many, with values as long as the key: a long body may have a long mask.
+        let keys: Vec<_> = (0..70).map(|n| format!("\"{n}\":\"{long}\"")).collect();
+        let json = format!("{{\"open\":{{\"{long}\":{{{}}}}}}}", keys.join(","));
+        assert_eq!(of(&json).len(), 70);
+    }
+}

@@ -601,6 +601,51 @@ mod tests {
     }
 
     #[test]
+    fn the_path_stands_last_on_the_wire() {
+        let message =
+            legacy("message M { optional string a = 1; optional M m = 2; optional string b = 3; }");
+        let wire = bind_in(&message, Some(("m.a", "p")), &[("b", "q"), ("m.b", "r")], "");
+        assert_eq!(wire.unwrap(), b"\x1a\x01q\x12\x03\x1a\x01r\x12\x03\x0a\x01p");
+    }
+
+    #[test]
+    fn a_query_that_says_what_the_path_says_is_no_contradiction() {
+        let message = legacy("message M { optional int32 i = 1; optional M m = 2; }");
+        for (query, expected) in [
+            (&[("m.i", "7")][..], Ok(b"\x12\x02\x08\x07".to_vec())),
+            (&[("m.i", "7.0"), ("m.i", "7e0")], Ok(b"\x12\x02\x08\x07".to_vec())),
+            (&[("m.i", "8")], Err("the path and the query give different values".to_owned())),
+        ] {
+            assert_eq!(bind_in(&message, Some(("m.i", "7")), query, ""), expected);
+        }
+    }
+
+    #[test]
+    fn wide_messages_are_looked_into_where_the_path_is_said_again() {
+        let fields: Vec<_> = (1..=100).map(|n| format!("optional string f{n} = {n};")).collect();
+        let message = legacy(&format!("message M {{ optional M m = 101; {} }}", fields.join(" ")));
+        for body in [r#"{"f1":"x","f90":"y"}"#, r#"{"f90":"y","f89":null}"#] {
+            assert!(bind_in(&message, Some(("f90", "y")), &[], body).is_ok());
+            assert!(bind_in(&message, Some(("f90", "z")), &[], body).is_err());
+            assert!(bind_in(&message, Some(("f89", "z")), &[], body).is_ok());
+            assert!(bind_in(&message, Some(("m.f90", "z")), &[], body).is_ok());
+        }
+        let body = r#"{"m":{"f90":"y"}}"#;
+        assert!(bind_in(&message, Some(("m.f90", "y")), &[], body).is_ok());
+        assert!(bind_in(&message, Some(("m.f90", "z")), &[], body).is_err());
+    }
+
+    #[test]
+    fn many_parameters_are_bound_in_their_order() {
+        let message = legacy("message M { repeated int32 l = 1; map<int32, int32> m = 2; }");
+        let names: Vec<_> = (0..100).map(|n| format!("m[{n}]")).collect();
+        let query: Vec<_> = names.iter().flat_map(|name| [("l", "5"), (name, "1")]).collect();
+        let entry = |n| [8, 5, 0x12, 4, 8, n, 0x10, 1];
+        let expected: Vec<u8> = (0..100).flat_map(entry).collect();
+        assert_eq!(bind_in(&message, None, &query, "").unwrap(), expected);
+    }
+
+    #[test]
     fn path_and_query_reach_into_groups_as_the_body_does() {
         let legacy = legacy("message M { optional group G = 3 { optional string id = 1; } }");
         let in_group = b"\x1b\x0a\x01a\x1c".to_vec();

@@ -128,3 +128,102 @@ impl<const COLLECTS: bool> Reader<'_, COLLECTS> {
         if self.faults.ended { Err(stop) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcoding::tests::transcoder;
+
+    fn faults(json: &str) -> Vec<String> {
+        let (transcoder, everything) = transcoder();
+        let read = transcoder.body_to_wire(
+            everything,
+            None,
+            json.as_bytes(),
+            &ReadOptions::default(),
+            &mut Vec::new(),
+        );
+        read.err().into_iter().flatten().map(|fault| fault.to_string()).collect()
+    }
+
+    #[test]
+    fn faults_are_told_in_their_order_and_once() {
+        assert_eq!(
+            faults(r#"{"left":"x","right":{"a":tru},"flag":1}"#),
+            [
+                "right: expected a 32-bit integer, found an object (at byte 20)",
+                "right.a: expected a value, found tru (at byte 25)",
+            ]
+        );
+        // The key of a oneof's second member stands before what is wrong in it.
+        assert_eq!(
+            faults(r#"{"left":"x","right":"y"}"#),
+            [
+                "right: another member of its oneof is set already (at byte 12)",
+                "right: expected a 32-bit integer, found \"y\" (at byte 20)",
+            ]
+        );
+        assert_eq!(
+            faults(r#"{"any":{"@type":"t/inventory.v1.Item","@type":"t","stock":[]}}"#),
+            [
+                "any.@type: this field occurs twice (at byte 38)",
+                "any.stock: expected a 64-bit integer, found an array (at byte 58)",
+            ]
+        );
+    }
+
+    #[test]
+    fn too_deep_is_the_end() {
+        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        let told = faults(&format!(r#"{{"flag":1,"value":{deep},"text":1}}"#));
+        assert_eq!(told.len(), 2);
+        assert!(told[1].contains("nested more than 100 levels deep"), "{told:?}");
+        let told = faults(&format!(r#"{{"flag":1,"nope":{deep},"text":1}}"#));
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[2].contains("nested more than 100 levels deep"), "{told:?}");
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_told() {
+        let many = |count: usize| format!(r#"{{"numbers":[{}"x"]}}"#, r#""x","#.repeat(count - 1));
+        for (count, told) in [(1, 1), (32, 32), (33, 33), (34, 33), (100_000, 33)] {
+            assert_eq!(faults(&many(count)).len(), told);
+        }
+    }
+
+    #[test]
+    fn what_is_in_order_is_kept_for_what_is_compared_with_it() {
+        let (transcoder, everything) = transcoder();
+        let read = |json: &str| {
+            let mut wire = b"before".to_vec();
+            let options = ReadOptions::default();
+            let read =
+                transcoder.body_to_wire(everything, None, json.as_bytes(), &options, &mut wire);
+            assert!(read.is_err());
+            wire.split_off(6)
+        };
+        let in_order = br#"{"text":"a","child":{"text":"b"},"numbers":[1,2],"labels":{"k":"v"}}"#;
+        let mut expected = Vec::new();
+        let options = ReadOptions::default();
+        transcoder.json_to_wire(everything, in_order, &options, &mut expected).unwrap();
+        let json = r#"{"text":"a","nope":1,"child":{"signed":"x","text":"b"},
+            "numbers":[1,"x",2],"labels":{"j":{"a":[]},"k":"v","k":"w"}}"#;
+        assert_eq!(read(json), expected);
+        assert_eq!(read(r#"{"text":"a","child":{"text":"b"]"#), b"");
+    }
+
+    #[test]
+    fn wide_messages_keep_what_was_there_over_a_fault() {
+        let fields: Vec<_> = (1..=200).map(|n| format!("optional int32 f{n} = {n};")).collect();
+        let (transcoder, message) = super::super::super::tests::legacy(&format!(
+            "message M {{ optional M m = 201; {} }}",
+            fields.join(" ")
+        ));
+        let json =
+            br#"{"f1":1,"f100":"x","m":{"f2":1,"m":{"f3":true},"f2":2},"f200":1,"f1":2,"f199":1}"#;
+        let options = ReadOptions::default();
+        let read = transcoder.body_to_wire(message, None, json, &options, &mut Vec::new());
+        let paths: Vec<_> = read.err().unwrap().into_iter().map(|fault| fault.path).collect();
+        assert_eq!(paths, ["f100", "m.m.f3", "m.f2", "f1"]);
+    }
+}

@@ -121,3 +121,26 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcoding::tests::legacy;
+
+    #[test]
+    fn the_outermost_object_tells_what_was_there() {
+        for count in [3, 62, 63, 64, 65, 200] {
+            let fields: Vec<_> =
+                (2..=count).map(|n| format!("optional int32 f{n} = {n};")).collect();
+            let (transcoder, message) =
+                legacy(&format!("message M {{ optional M m = 1; {} }}", fields.join(" ")));
+            let json = format!(r#"{{"m":{{"f2":1,"m":{{"f2":1}}}},"f{count}":null}}"#);
+            let options = ReadOptions::default();
+            let read =
+                transcoder.body_to_wire(message, None, json.as_bytes(), &options, &mut Vec::new());
+            let present = read.unwrap().unwrap();
+            let there: Vec<_> = (0..count).filter(|&place| present.has(place)).collect();
+            assert_eq!(there, [0, count - 1]);
+        }
+    }
+}
