@@ -83,9 +83,9 @@ impl FieldPath {
     }
 
     /// The message types on the way and the number of the field each takes, from the outside in.
-    pub fn numbered_steps<'s>(
+    pub fn numbered_steps(
         &self,
-        schema: &'s Schema,
+        schema: &Schema,
     ) -> impl DoubleEndedIterator<Item = (MessageIndex, u32)> + Clone {
         self.steps
             .iter()

@@ -19,7 +19,6 @@ mod well_known;
 
 use collect::Faults;
 pub(super) use presence::Present;
-use presence::Seen;
 
 /// How deep JSON may nest, in objects and arrays; protobuf's own limit for messages.
 pub const JSON_DEPTH_LIMIT: usize = super::DEPTH_LIMIT;
@@ -72,6 +71,7 @@ impl Transcoder {
             return Err(JsonError::at(b"", 0, "a text over 4 GiB".to_owned()));
         }
         let mut reader = Reader::new(&self.plans, json, options, out);
+        reader.space();
         let result = read(&mut reader).and_then(|value| reader.end().map(|()| value));
         *out = reader.out;
         result.map_err(|Stop| {
@@ -83,6 +83,8 @@ impl Transcoder {
 }
 
 /// Reads one JSON text. One that `COLLECTS` goes on after a fault (see `collect`).
+// What every token needs stands first, where code is shortest.
+#[repr(C)]
 pub(super) struct Reader<'a, const COLLECTS: bool = false> {
     pub(super) plans: &'a Plans,
     json: &'a [u8],
@@ -102,15 +104,16 @@ pub(super) struct Reader<'a, const COLLECTS: bool = false> {
     spare_keys: Vec<KeySet>,
     fault: Option<Box<(usize, String)>>,
     /// Those before `fault`, where they are collected.
-    faults: Faults,
-    /// What was there of the outermost object.
-    outermost: Option<Seen>,
+    faults: Option<Box<Faults>>,
+    /// What was there of the outermost object; where that is more than 64 bits, in `seen`.
+    outermost: Option<u64>,
 }
 
 impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
     /// At the start of `json`, to append to `out`, which is the reader's until it is given back.
+    #[inline(always)]
     fn new(plans: &'a Plans, json: &'a [u8], options: &'a ReadOptions, out: &mut Vec<u8>) -> Self {
-        let mut reader = Self {
+        Self {
             plans,
             json,
             position: 0,
@@ -122,11 +125,9 @@ impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
             seen: Vec::new(),
             spare_keys: Vec::new(),
             fault: None,
-            faults: Faults::default(),
+            faults: None,
             outermost: None,
-        };
-        reader.space();
-        reader
+        }
     }
 
     /// Makes room for all that may come.

@@ -41,6 +41,7 @@ impl Transcoder {
             return vec![first];
         }
         let mut reader = Reader::new(&self.plans, json, options, out);
+        reader.space();
         let text = reader.mark();
         let mut result = read(&mut reader);
         if let Err(stop) = result {
@@ -51,7 +52,7 @@ impl Transcoder {
         {
             result = reader.note(stop);
         }
-        let faults = std::mem::take(&mut reader.faults.noted);
+        let faults = reader.faults.map_or_else(Vec::new, |faults| faults.noted);
         *out = reader.out;
         if result.is_err() {
             // Lengths are missing in it.
@@ -109,23 +110,25 @@ impl<const COLLECTS: bool> Reader<'_, COLLECTS> {
         };
         if passed.is_err() {
             // What is broken may be what was noted already.
-            let last = self.faults.noted.last().map_or(0, |&(offset, _)| offset);
-            if self.fault.as_ref().is_some_and(|fault| fault.0 > last) {
-                let _ = self.take_fault(stop);
+            let faults = self.faults.get_or_insert_default();
+            let last = faults.noted.last().map_or(0, |&(offset, _)| offset);
+            if let Some(fault) = self.fault.take().filter(|fault| fault.0 > last) {
+                faults.noted.push(*fault);
             }
-            self.faults.ended = true;
+            faults.ended = true;
         }
         passed
     }
 
     #[cold]
     fn take_fault(&mut self, stop: Stop) -> Result<(), Stop> {
-        if self.faults.ended {
+        let faults = self.faults.get_or_insert_default();
+        if faults.ended {
             return Err(stop);
         }
-        self.faults.noted.extend(self.fault.take().map(|fault| *fault));
-        self.faults.ended = self.faults.noted.len() > VIOLATION_LIMIT;
-        if self.faults.ended { Err(stop) } else { Ok(()) }
+        faults.noted.extend(self.fault.take().map(|fault| *fault));
+        faults.ended = faults.noted.len() > VIOLATION_LIMIT;
+        if faults.ended { Err(stop) } else { Ok(()) }
     }
 }
 

@@ -55,27 +55,27 @@ impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
             if let Some(index) = index {
                 let field = &plan.fields[index];
                 let value = self.mark();
-                let is_new = seen.insert(index, &mut self.seen);
-                let read = match is_new {
-                    true => self.field(field),
-                    false => Err(self.refuse(at, "this field occurs twice")),
-                };
-                let is_set = match read {
-                    Ok(is_set) => is_set,
-                    Err(stop) => self.pass_over(stop, value).map(|()| is_new)?,
-                };
-                if is_set
-                    && let Some(oneof) = field.oneof
-                    && !seen.insert(plan.fields.len() + usize::from(oneof), &mut self.seen)
-                {
-                    let stop = self.refuse(at, "another member of its oneof is set already");
-                    self.note(stop)?;
+                if !seen.insert(index, &mut self.seen) {
+                    let stop = self.refuse(at, "this field occurs twice");
+                    self.pass_over(stop, value)?;
+                } else {
+                    let is_set = match self.field(field) {
+                        Ok(is_set) => is_set,
+                        Err(stop) => self.pass_over(stop, value).map(|()| true)?,
+                    };
+                    if is_set
+                        && let Some(oneof) = field.oneof
+                        && !seen.insert(plan.fields.len() + usize::from(oneof), &mut self.seen)
+                    {
+                        let stop = self.refuse(at, "another member of its oneof is set already");
+                        self.note(stop)?;
+                    }
                 }
                 expected = index + 1;
             }
             if !self.more(b'}')? {
                 if self.depth == 0 && !in_any {
-                    self.outermost = Some(seen);
+                    self.outermost = Some(seen.keep());
                 } else {
                     seen.end(&mut self.seen);
                 }

@@ -8,16 +8,17 @@ use crate::schema::Field;
 
 /// Which fields were there of the outermost object of a text, `null` or not.
 pub(in crate::transcoding) struct Present {
-    seen: Seen,
-    stack: Vec<u64>,
+    bits: u64,
+    /// Instead of `bits`, if there are more than 64.
+    words: Vec<u64>,
 }
 
 impl Present {
     /// Whether there was the field at this place of the plan.
     pub(in crate::transcoding) fn has(&self, place: usize) -> bool {
-        let word = match self.seen.spilled {
-            Some(begun) => self.stack.get(begun + place / 64).copied().unwrap_or_default(),
-            None => self.seen.bits,
+        let word = match self.words.is_empty() {
+            true => self.bits,
+            false => self.words.get(place / 64).copied().unwrap_or_default(),
         };
         word & 1 << (place % 64) != 0
     }
@@ -26,8 +27,8 @@ impl Present {
 impl<const COLLECTS: bool> Reader<'_, COLLECTS> {
     /// None where there was no such object, or one without members.
     pub(super) fn present(&mut self) -> Option<Present> {
-        let seen = self.outermost.take()?;
-        Some(Present { seen, stack: std::mem::take(&mut self.seen) })
+        let bits = self.outermost.take()?;
+        Some(Present { bits, words: std::mem::take(&mut self.seen) })
     }
 }
 
@@ -61,6 +62,11 @@ impl Seen {
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
+    }
+
+    /// Of the outermost object, which is the first in the stack: leaves its words there.
+    pub(super) fn keep(self) -> u64 {
+        self.bits
     }
 
     #[inline]
