@@ -74,7 +74,8 @@ struct BodyPart {
 }
 
 impl Transcoder {
-    /// Appends the encoded request message, or tells every violation found.
+    /// Appends the encoded request message, or tells every violation found: of the body up to one
+    /// more than are told (`VIOLATION_LIMIT`). What is in `out` then is of no use.
     pub fn bind(
         &self,
         request: &RestRequest<'_>,
