@@ -31,8 +31,8 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 use http::Method as Verb;
 
 use crate::schema::{
-    BodyRule, Cardinality, FieldPath, HttpBinding, HttpMethod, Kind, Method, Position, Problem,
-    Problems, Schema,
+    BodyRule, Cardinality, Field, FieldPath, HttpBinding, HttpMethod, Kind, Method, Position,
+    Problem, Problems, Schema,
 };
 
 mod captures;
@@ -78,6 +78,8 @@ pub struct Route {
     pub response_field: Option<FieldPath>,
     /// What becomes of a `%2F` in a variable of several segments.
     pub slashes: Slashes,
+    /// The field mask that says what a PATCH changes in the body's field.
+    pub mask_field: Option<FieldPath>,
 }
 
 impl Route {
@@ -277,6 +279,7 @@ fn resolve(
     if !problems.is_empty() {
         return Err(problems);
     }
+    let mask_field = mask_field(schema, method, binding, body_field.as_ref(), &variables);
     let binding = binding.clone();
     Ok(Route {
         method: id,
@@ -286,8 +289,33 @@ fn resolve(
         variables,
         body_field,
         response_field,
+        mask_field,
         slashes: if schema.fully_decodes() { Slashes::Decode } else { Slashes::Keep },
     })
+}
+
+/// The mask of a PATCH whose body is a message: the one field of the request that can be it.
+fn mask_field(
+    schema: &Schema,
+    method: &Method,
+    binding: &HttpBinding,
+    body: Option<&FieldPath>,
+    variables: &[FieldPath],
+) -> Option<FieldPath> {
+    let singular = |field: &Field| match field.cardinality {
+        Cardinality::Singular => field.kind.message(),
+        Cardinality::Repeated | Cardinality::Map => None,
+    };
+    let body = body.filter(|_| binding.method == HttpMethod::Is(Verb::PATCH))?.leaf(schema);
+    singular(body).filter(|&message| !schema.message(message).is_http_body())?;
+    let mut masks = schema.message(method.input).fields.iter().filter(|field| {
+        field.number != body.number
+            && singular(field).is_some_and(|message| schema.message(message).is_field_mask())
+    });
+    let mask = masks.next().filter(|_| masks.next().is_none())?;
+    let path = FieldPath::resolve(schema, method.input, &mask.json_name).ok()?;
+    // A member of a oneof is somebody's choice, and what the path says holds.
+    (mask.oneof.is_none() && !variables.contains(&path)).then_some(path)
 }
 
 /// Whether a path segment can be the field's value: scalars, enums, and the well-known types
@@ -344,6 +372,49 @@ service S {
             "broken.proto:15:26: body: `child.id` is not a top-level field",
         ];
         assert_eq!(problems(&format!("{HEAD}{body}")), expected);
+    }
+
+    #[test]
+    fn a_patch_has_a_mask_where_one_field_can_be_it() {
+        let mask = |message: &str, rule: &str| {
+            let source = format!(
+                "syntax = \"proto3\"; package google.api; import \"google/api/annotations.proto\"; \
+                 import \"google/protobuf/field_mask.proto\"; \
+                 message M {{ string id = 1; }} message HttpBody {{ string content_type = 1; }} message R {{ {message} }} service S {{ \
+                 rpc A(R) returns (R) {{ option (google.api.http) = {{ {rule} }}; }} }}"
+            )
+            .replace("Mask", "google.protobuf.FieldMask");
+            let schema = crate::schema::compile_for_tests("mask.proto", &source).unwrap();
+            let table = RouteTable::build(vec![Arc::new(schema)]).unwrap();
+            let route = &table.routes()[0];
+            route.mask_field.as_ref().map(|path| path.display(&table.schemas()[0]))
+        };
+        let patch = r#"patch: "/v1/x" body: "m""#;
+        assert_eq!(mask("M m = 1; Mask mask = 2;", patch).as_deref(), Some("mask"));
+        assert_eq!(mask("M m = 1; optional Mask mask = 2;", patch).as_deref(), Some("mask"));
+        let in_path = r#"patch: "/v1/{m.id}" body: "m""#;
+        assert_eq!(mask("M m = 1; Mask mask = 2;", in_path).as_deref(), Some("mask"));
+        let custom = r#"custom { kind: "PATCH" path: "/v1/x" } body: "m""#;
+        assert_eq!(mask("M m = 1; Mask mask = 2;", custom).as_deref(), Some("mask"));
+        for (message, rule) in [
+            ("M m = 1; Mask mask = 2;", r#"put: "/v1/x" body: "m""#),
+            ("M m = 1; Mask mask = 2;", r#"patch: "/v1/x" body: "*""#),
+            ("M m = 1; Mask mask = 2;", r#"patch: "/v1/x""#),
+            ("M m = 1; Mask mask = 2;", r#"custom { kind: "*" path: "/v1/x" } body: "m""#),
+            ("M m = 1; Mask mask = 2;", r#"patch: "/v1/{mask}" body: "m""#),
+            ("M m = 1; Mask mask = 2; Mask other = 3;", patch),
+            ("M m = 1; repeated Mask mask = 2;", patch),
+            ("M m = 1; oneof choice { Mask mask = 2; string a = 3; }", patch),
+            ("repeated M m = 1; Mask mask = 2;", patch),
+            ("string m = 1; Mask mask = 2;", patch),
+            ("Mask m = 1;", patch),
+            ("M m = 1;", patch),
+            ("HttpBody m = 1; Mask mask = 2;", patch),
+        ] {
+            assert_eq!(mask(message, rule), None, "{message} {rule}");
+        }
+        // The body is a mask itself, but not the one that is looked for.
+        assert_eq!(mask("Mask m = 1; Mask mask = 2;", patch).as_deref(), Some("mask"));
     }
 
     #[test]

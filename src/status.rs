@@ -97,8 +97,9 @@ impl Code {
     }
 }
 
-/// Violations that a refusal tells one by one; its message counts them all.
-const MAX_VIOLATIONS: usize = 32;
+/// Violations that a refusal tells one by one: an answer must not be many times its request. One
+/// more than these says that there are more, so nobody needs to look for others.
+pub const VIOLATION_LIMIT: usize = 32;
 
 /// What is quoted of a request is cut to this.
 const MAX_QUOTED_BYTES: usize = 512;
@@ -288,7 +289,9 @@ impl Refusal {
     /// A malformed request with every violation found.
     pub fn bad_request(violations: Vec<FieldViolation>) -> Self {
         let mut violations = violations;
-        for violation in violations.iter_mut().take(MAX_VIOLATIONS) {
+        let count = violations.len();
+        violations.truncate(VIOLATION_LIMIT);
+        for violation in &mut violations {
             cut(&mut violation.field);
             cut(&mut violation.description);
         }
@@ -296,14 +299,20 @@ impl Refusal {
             [] => "malformed request".to_owned(),
             [one] if one.field.is_empty() => one.description.clone(),
             [one] => format!("{}: {}", one.field, one.description),
-            [first, rest @ ..] => {
-                format!("{}: {} (and {} more)", first.field, first.description, rest.len())
+            [first, ..] => {
+                let at_least = if count > VIOLATION_LIMIT { "at least " } else { "" };
+                let others = count - 1;
+                let separator = if first.field.is_empty() { "" } else { ": " };
+                let (field, description) = (&first.field, &first.description);
+                format!("{field}{separator}{description} (and {at_least}{others} more)")
             }
         };
+        if count > VIOLATION_LIMIT {
+            let description = format!("there are more: these are the first {VIOLATION_LIMIT}");
+            violations.push(FieldViolation { field: String::new(), description });
+        }
         let mut refusal = Self::new(Cause::Malformed, message);
-        // An answer must not be many times its request.
-        let field_violations = violations.into_iter().take(MAX_VIOLATIONS).collect();
-        refusal.status.details.push(BadRequest { field_violations }.to_detail());
+        refusal.status.details.push(BadRequest { field_violations: violations }.to_detail());
         refusal
     }
 
@@ -362,5 +371,24 @@ mod tests {
         let three = Refusal::bad_request(vec![violation("a"), violation("b"), violation("c")]);
         assert_eq!(three.status.message, "a: is unknown (and 2 more)");
         assert_eq!(three.http_status(), 400);
+        let unnamed = Refusal::bad_request(vec![violation(""), violation("b")]);
+        assert_eq!(unnamed.status.message, "is unknown (and 1 more)");
+    }
+
+    #[test]
+    fn of_many_violations_the_first_are_told() {
+        let violation = FieldViolation { field: "a".into(), description: "is unknown".into() };
+        for (count, told, message) in [
+            (32, 32, "a: is unknown (and 31 more)"),
+            (33, 33, "a: is unknown (and at least 32 more)"),
+            (1_000, 33, "a: is unknown (and at least 999 more)"),
+        ] {
+            let refusal = Refusal::bad_request(vec![violation.clone(); count]);
+            assert_eq!(refusal.status.message, message);
+            let detail = BadRequest::decode(&refusal.status.details[0].value[..]).unwrap();
+            assert_eq!(detail.field_violations.len(), told);
+            let last = &detail.field_violations[told - 1].description;
+            assert_eq!(last == "there are more: these are the first 32", told == 33);
+        }
     }
 }

@@ -41,6 +41,7 @@ use std::sync::Arc;
 use crate::schema::{self, MessageIndex, Problems, Schema};
 
 mod any;
+mod bound;
 mod field_mask;
 mod form;
 mod json_error;
@@ -48,6 +49,7 @@ mod json_text;
 mod json_to_wire;
 mod key_set;
 mod names;
+mod patch_mask;
 mod plan;
 mod pretty;
 mod query;
@@ -102,7 +104,7 @@ pub fn field_text(
     wire: &[u8],
 ) -> Option<String> {
     let field = schema.message(message).field_by_number(number)?;
-    let found = wire::find_last(wire, &[number])?;
+    let found = wire::find_last(wire, std::iter::once(number))?;
     let mut position = 0;
     let (_, wire_type) = wire::tag(found, &mut position)?;
     match (field.kind, wire_type) {

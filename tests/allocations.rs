@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what a test unwraps, it asserts
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use transom::{
     routing::{Found, RouteTable},
-    schema::{Schema, compile_protos},
-    transcoding::{ReadOptions, Transcoder, WriteOptions},
+    schema::{FieldPath, MessageIndex, Schema, compile_protos},
+    transcoding::{
+        QueryParameter, ReadOptions, RequestBody, RestRequest, Transcoder, WriteOptions,
+    },
 };
 use transom_bench_messages::{DESCRIPTOR_SET, samples};
+use transom_test_services::INVENTORY_DESCRIPTOR_SET;
 
 #[test]
 fn a_small_message_takes_one_allocation_and_that_is_the_result() {
@@ -100,4 +103,70 @@ fn a_plain_path_is_routed_and_captured_without_memory() {
         assert!(matches!(table.find(&http::Method::GET, "/v1/nothing/here"), Ok(Found::Nothing)));
     });
     assert_eq!(used.count_total, 0, "{used:?}");
+}
+
+fn whole(input: MessageIndex, body: RequestBody<'_>) -> RestRequest<'_> {
+    RestRequest { input, path: &[], query: &[], body, mask: None, resume: None }
+}
+
+#[test]
+fn binding_a_request_takes_what_its_message_takes() {
+    let schema = Arc::new(Schema::from_descriptor_set(INVENTORY_DESCRIPTOR_SET).unwrap());
+    let transcoder = Transcoder::new(Arc::clone(&schema)).unwrap();
+    let message = |name: &str| schema.message_by_name(&format!("inventory.v1.{name}")).unwrap();
+    let path = |input, name| FieldPath::resolve(&schema, input, name).unwrap();
+    let allocations = |request: &RestRequest<'_>| {
+        let bind = || {
+            let mut out = Vec::new();
+            transcoder.bind(request, &ReadOptions::default(), &mut out).unwrap();
+            assert!(!out.is_empty());
+        };
+        bind();
+        allocation_counter::measure(bind).count_total
+    };
+    let json =
+        br#"{"text":"a text of some length","signed":7,"tags":["a","b"],"child":{"flag":true}}"#;
+
+    // GET /v1/{name=shelves/*/items/*}
+    let (get, everything) = (message("GetItemRequest"), message("Everything"));
+    let name = path(get, "name");
+    let captures = [(&name, Cow::Borrowed("shelves/1/items/2"))];
+    let by_path = RestRequest { path: &captures, ..whole(get, RequestBody::None) };
+    assert_eq!(allocations(&by_path), 1);
+
+    // POST /v1/everything, and with a variable that the body leaves out
+    let posted = whole(everything, RequestBody::Message(json));
+    assert_eq!(allocations(&posted), 1);
+    let (opt, number) = (path(everything, "opt"), path(everything, "child.child.signed"));
+    let captures = [(&opt, Cow::Borrowed("x"))];
+    let and_path = whole(everything, RequestBody::Message(json));
+    assert_eq!(allocations(&RestRequest { path: &captures, ..and_path }), 1);
+
+    // A number in the path is quoted to be read.
+    let captures = [(&number, Cow::Borrowed("7"))];
+    let by_number = whole(everything, RequestBody::None);
+    assert_eq!(allocations(&RestRequest { path: &captures, ..by_number }), 2);
+
+    // POST /v1/{parent=shelves/*}/items, PUT /v1/{item.name=shelves/*/items/*}
+    for (request, variable) in [("CreateItemRequest", "parent"), ("UpdateItemRequest", "item.name")]
+    {
+        let input = message(request);
+        let (item, variable) = (path(input, "item"), path(input, variable));
+        let captures = [(&variable, Cow::Borrowed("shelves/1"))];
+        for json in [&br#"{"stock":"3","amount":1.5}"#[..], br#"{"name":"shelves/1"}"#] {
+            let body = RequestBody::Field(&item, json);
+            let request = RestRequest { path: &captures, ..whole(input, body) };
+            assert_eq!(allocations(&request), 1);
+        }
+    }
+
+    // GET /v1/everything?…: lists of what is bound, which grow with the fields that are.
+    let parameter =
+        |name, value| QueryParameter { name: Cow::Borrowed(name), value: Cow::Borrowed(value) };
+    let few: Vec<_> = ["text", "opt", "left", "child.text"].map(|name| parameter(name, "x")).into();
+    let many: Vec<_> = (0..256).map(|_| parameter("child.tags", "x")).collect();
+    for query in [few, many] {
+        let request = RestRequest { query: &query, ..whole(everything, RequestBody::None) };
+        assert!(allocations(&request) <= 5, "{}", allocations(&request));
+    }
 }

@@ -105,14 +105,14 @@ pub(super) fn bind_message(
     let mut violations = Vec::new();
     let path = path_fields(route, head.uri.path(), &mut violations);
     let query = query_parameters(call, head, &mut violations)?;
-    let resume = resume_field(call);
     let last_event_id = head.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let resume = last_event_id.and_then(|_| resume_field(call));
     let resume = resume.as_ref().zip(last_event_id);
-    let input = call.method().input;
-    let request = RestRequest { input, path: &path, query: &query, body, resume };
+    let (input, mask) = (call.method().input, route.mask_field.as_ref());
+    let request = RestRequest { input, path: &path, query: &query, body, mask, resume };
     let depth_limit = limits.json_depth_limit.min(JSON_DEPTH_CEILING);
     let options = ReadOptions { depth_limit, ..ReadOptions::default() };
-    let mut message = envelope::begin(json.len());
+    let mut message = envelope::begin(request.size_hint());
     if let Err(found) = call.transcoder().bind(&request, &options, &mut message) {
         violations.extend(found);
     }

@@ -59,7 +59,10 @@ impl FieldPath {
     }
 
     /// The fields on the way, from the outside in, the leaf last.
-    pub fn fields<'s>(&self, schema: &'s Schema) -> impl DoubleEndedIterator<Item = &'s Field> {
+    pub fn fields<'s>(
+        &self,
+        schema: &'s Schema,
+    ) -> impl DoubleEndedIterator<Item = &'s Field> + Clone {
         self.steps.iter().map(|&(message, position)| &schema.message(message).fields[position])
     }
 
@@ -77,6 +80,16 @@ impl FieldPath {
     /// The numbers on the way, from the outside in.
     pub fn numbers(&self, schema: &Schema) -> Vec<u32> {
         self.fields(schema).map(|field| field.number).collect()
+    }
+
+    /// The message types on the way and the number of the field each takes, from the outside in.
+    pub fn numbered_steps(
+        &self,
+        schema: &Schema,
+    ) -> impl DoubleEndedIterator<Item = (MessageIndex, u32)> + Clone {
+        self.steps
+            .iter()
+            .map(|&(message, position)| (message, schema.message(message).fields[position].number))
     }
 
     /// How many fields long it is.

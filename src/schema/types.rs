@@ -47,7 +47,12 @@ impl MessageType {
             .is_some_and(|name| WRAPPED.contains(&name))
     }
 
-    /// Whether it is `google.api.HttpBody`: an HTTP body as it is, where JSON would stand.
+    /// Whether it is `google.protobuf.FieldMask`.
+    pub fn is_field_mask(&self) -> bool {
+        self.name == "google.protobuf.FieldMask"
+    }
+
+    /// Whether it is `google.api.HttpBody`, which stands for a body of any type.
     pub fn is_http_body(&self) -> bool {
         self.name == "google.api.HttpBody"
     }

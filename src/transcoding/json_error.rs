@@ -28,7 +28,15 @@ impl std::error::Error for JsonError {}
 impl JsonError {
     /// An error at `offset`, where the token begins that was refused; all before it is in order.
     pub(super) fn at(json: &[u8], offset: usize, message: String) -> Self {
-        Self { path: path(json, offset), offset, message }
+        Self { path: Walk::new(json).path_at(offset), offset, message }
+    }
+
+    /// The errors at these offsets, in their order, by one walk.
+    pub(super) fn at_each(json: &[u8], mut faults: Vec<(usize, String)>) -> Vec<Self> {
+        faults.sort_by_key(|&(offset, _)| offset);
+        let mut walk = Walk::new(json);
+        let error = |(offset, message)| Self { path: walk.path_at(offset), offset, message };
+        faults.into_iter().map(error).collect()
     }
 }
 
@@ -37,47 +45,61 @@ enum Frame<'j> {
     Array(usize),
 }
 
-/// The JSON path of what stands at `offset`: of a key, its own.
-fn path(json: &[u8], offset: usize) -> String {
-    let mut stack = Vec::new();
-    let mut key_is_next = false;
-    let mut at = 0;
-    while at < json.len() && at <= offset {
-        let byte = json[at];
-        if byte == b'"' {
-            let end = string_end(json, at);
-            if key_is_next && let Some(Frame::Object(key)) = stack.last_mut() {
-                *key = unescape(&json[at..end]);
+/// A walk over a text, from path to path.
+struct Walk<'j> {
+    json: &'j [u8],
+    at: usize,
+    stack: Vec<Frame<'j>>,
+    key_is_next: bool,
+}
+
+impl<'j> Walk<'j> {
+    fn new(json: &'j [u8]) -> Self {
+        Self { json, at: 0, stack: Vec::new(), key_is_next: false }
+    }
+
+    /// The JSON path of what stands at `offset`: of a key, its own. Later offsets may follow.
+    fn path_at(&mut self, offset: usize) -> String {
+        while self.at < self.json.len() && self.at <= offset {
+            let byte = self.json[self.at];
+            if byte == b'"' {
+                let end = string_end(self.json, self.at);
+                if self.key_is_next
+                    && let Some(Frame::Object(key)) = self.stack.last_mut()
+                {
+                    *key = unescape(&self.json[self.at..end]);
+                }
+                self.key_is_next = false;
+                self.at = end;
+                continue;
             }
-            key_is_next = false;
-            at = end;
-            continue;
-        }
-        if at < offset {
+            if self.at == offset {
+                break;
+            }
             match byte {
                 b'{' => {
-                    stack.push(Frame::Object(Cow::Borrowed("")));
-                    key_is_next = true;
+                    self.stack.push(Frame::Object(Cow::Borrowed("")));
+                    self.key_is_next = true;
                 }
                 b'[' => {
-                    stack.push(Frame::Array(0));
-                    key_is_next = false;
+                    self.stack.push(Frame::Array(0));
+                    self.key_is_next = false;
                 }
                 b'}' | b']' => {
-                    stack.pop();
-                    key_is_next = false;
+                    self.stack.pop();
+                    self.key_is_next = false;
                 }
-                b',' => match stack.last_mut() {
-                    Some(Frame::Object(_)) => key_is_next = true,
+                b',' => match self.stack.last_mut() {
+                    Some(Frame::Object(_)) => self.key_is_next = true,
                     Some(Frame::Array(index)) => *index += 1,
                     None => {}
                 },
                 _ => {}
             }
+            self.at += 1;
         }
-        at += 1;
+        tell(&self.stack)
     }
-    tell(&stack)
 }
 
 /// Of a key, no more than so many characters are told.
@@ -125,6 +147,10 @@ fn unescape(quoted: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn path(json: &[u8], offset: usize) -> String {
+        Walk::new(json).path_at(offset)
+    }
 
     #[test]
     fn an_offset_is_told_as_a_path() {

@@ -5,8 +5,10 @@
 //! up by name where they are not.
 
 use super::{JsonError, Transcoder, key_set::KeySet, plan::Plans};
-use crate::schema::{FieldPath, MessageIndex};
+use crate::schema::MessageIndex;
 
+mod body;
+mod collect;
 mod lexer;
 mod members;
 mod number;
@@ -14,6 +16,9 @@ mod presence;
 mod string;
 mod value;
 mod well_known;
+
+use collect::Faults;
+pub(super) use presence::Present;
 
 /// How deep JSON may nest, in objects and arrays; protobuf's own limit for messages.
 pub const JSON_DEPTH_LIMIT: usize = super::DEPTH_LIMIT;
@@ -46,80 +51,48 @@ impl Transcoder {
         options: &ReadOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), JsonError> {
-        self.read(json, options, out, |reader| reader.message(message))
+        self.read(json, options, out, |reader| {
+            reader.reserve();
+            reader.message(message)
+        })
     }
 
-    /// Appends the encoding of the message whose one set field, `field` of `message`, is `json`.
-    pub(super) fn field_json_to_wire(
-        &self,
-        message: MessageIndex,
-        field: &FieldPath,
-        json: &[u8],
-        options: &ReadOptions,
-        out: &mut Vec<u8>,
-    ) -> Result<(), JsonError> {
-        let leaf = field.leaf(&self.schema);
-        let plan = self.plans.message(message);
-        let Some(index) = plan.index_of(leaf.number) else { return Ok(()) };
-        let field = &plan.fields[index];
-        self.read(json, options, out, |reader| reader.field(field).map(|_| ())).map_err(
-            |mut error| {
-                let separator =
-                    if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
-                error.path = format!("{}{separator}{}", leaf.json_name, error.path);
-                error
-            },
-        )
-    }
-
-    pub(super) fn read<'a>(
+    /// Reads a value and nothing else. On an error, `out` is as before.
+    pub(super) fn read<'a, T>(
         &'a self,
         json: &'a [u8],
         options: &'a ReadOptions,
         out: &mut Vec<u8>,
-        read: impl FnOnce(&mut Reader<'a>) -> Result<(), Stop>,
-    ) -> Result<(), JsonError> {
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, Stop>,
+    ) -> Result<T, JsonError> {
         let start = out.len();
         // Places are kept as 32 bits.
         if u32::try_from(start + json.len()).is_err() {
             return Err(JsonError::at(b"", 0, "a text over 4 GiB".to_owned()));
         }
-        // The wire is the shorter of the two, nearly always.
-        out.reserve(json.len() + 32);
-        let mut reader = Reader {
-            plans: &self.plans,
-            json,
-            position: 0,
-            out: std::mem::take(out),
-            options,
-            depth: 0,
-            any_depth: 0,
-            unescaped: Vec::new(),
-            seen: Vec::new(),
-            spare_keys: Vec::new(),
-            fault: None,
-        };
+        let mut reader = Reader::new(&self.plans, json, options, out);
         reader.space();
-        let result = read(&mut reader).and_then(|()| reader.end());
+        let result = read(&mut reader).and_then(|value| reader.end().map(|()| value));
         *out = reader.out;
-        if result.is_ok() {
-            return Ok(());
-        }
-        out.truncate(start);
-        let (offset, message) = reader.fault.map_or((0, "unreadable".to_owned()), |fault| *fault);
-        Err(JsonError::at(json, offset, message))
+        result.map_err(|Stop| {
+            out.truncate(start);
+            let fault = reader.fault.map_or((0, "unreadable".to_owned()), |fault| *fault);
+            JsonError::at(json, fault.0, fault.1)
+        })
     }
 }
 
-/// Reads one JSON text.
-pub(super) struct Reader<'a> {
-    plans: &'a Plans,
+/// Reads one JSON text. One that `COLLECTS` goes on after a fault (see `collect`).
+// What every token needs stands first, where code is shortest.
+#[repr(C)]
+pub(super) struct Reader<'a, const COLLECTS: bool = false> {
+    pub(super) plans: &'a Plans,
     json: &'a [u8],
     /// Of the next byte.
-    position: usize,
+    pub(super) position: usize,
     /// The caller's buffer, while this reads.
-    out: Vec<u8>,
-    options: &'a ReadOptions,
+    pub(super) out: Vec<u8>,
+    pub(super) options: &'a ReadOptions,
     /// Open objects and arrays.
     depth: usize,
     /// Open objects that are a `google.protobuf.Any`.
@@ -130,6 +103,38 @@ pub(super) struct Reader<'a> {
     seen: Vec<u64>,
     spare_keys: Vec<KeySet>,
     fault: Option<Box<(usize, String)>>,
+    /// Those before `fault`, where they are collected.
+    faults: Option<Box<Faults>>,
+    /// What was there of the outermost object; where that is more than 64 bits, in `seen`.
+    outermost: Option<u64>,
+}
+
+impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
+    /// At the start of `json`, to append to `out`, which is the reader's until it is given back.
+    #[inline(always)]
+    fn new(plans: &'a Plans, json: &'a [u8], options: &'a ReadOptions, out: &mut Vec<u8>) -> Self {
+        Self {
+            plans,
+            json,
+            position: 0,
+            out: std::mem::take(out),
+            options,
+            depth: 0,
+            any_depth: 0,
+            unescaped: Vec::new(),
+            seen: Vec::new(),
+            spare_keys: Vec::new(),
+            fault: None,
+            faults: None,
+            outermost: None,
+        }
+    }
+
+    /// Makes room for all that may come.
+    fn reserve(&mut self) {
+        // The wire is the shorter of the two, nearly always.
+        self.out.reserve(self.json.len() + 32);
+    }
 }
 
 /// Reading stopped; the reader has the fault.

@@ -4,19 +4,19 @@
 //! last: whatever happens, the path that was authorised is the path that is called. A field that
 //! is given twice with different values is refused before that.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     JsonError, ReadOptions, Transcoder,
-    query::{QueryField, QueryParameter},
+    bound::{Bound, By},
+    json_to_wire::Present,
+    plan::FieldPlan,
+    query::{QueryParameter, enclose_in},
     text_value::is_default,
-    wire::{Parent, find_last, put_nested},
+    wire::find_last,
 };
 use crate::{
-    schema::{Cardinality, FieldPath, Kind, MessageIndex},
+    schema::{Field, FieldPath, MessageIndex},
     status::FieldViolation,
 };
 
@@ -30,6 +30,9 @@ pub struct RestRequest<'r> {
     pub query: &'r [QueryParameter<'r>],
     /// The HTTP body.
     pub body: RequestBody<'r>,
+    /// The top-level field mask that says what a PATCH changes: where the query leaves it empty,
+    /// it is what the body's field has.
+    pub mask: Option<&'r FieldPath>,
     /// A field that is set whatever the others say: where a stream resumes.
     pub resume: Option<(&'r FieldPath, &'r str)>,
 }
@@ -44,35 +47,61 @@ pub enum RequestBody<'r> {
     Field(&'r FieldPath, &'r [u8]),
 }
 
+impl RestRequest<'_> {
+    /// Room for the message, in bytes: more than it takes, nearly always.
+    pub fn size_hint(&self) -> usize {
+        // Of each field: its key and length, those of the messages around it, and a number.
+        const FIELD: usize = 64;
+        let body = match self.body {
+            RequestBody::None => 0,
+            RequestBody::Message(json) | RequestBody::Field(_, json) => json.len() + 32,
+        };
+        let path = self.path.iter().map(|(_, text)| text.len());
+        let query = self.query.iter().map(|parameter| parameter.value.len());
+        body + path.chain(query).map(|length| length + FIELD).sum::<usize>()
+    }
+}
+
+/// What the body has put into the message.
+#[derive(Default)]
+struct BodyPart {
+    /// Where it stands.
+    wire: Range<usize>,
+    /// Which fields it had, if that is known.
+    present: Option<Present>,
+    /// Whether it was read, and had no faults.
+    is_sound: bool,
+}
+
 impl Transcoder {
-    /// Appends the encoded request message, or tells every violation found.
+    /// Appends the encoded request message, or tells every violation found: of the body up to one
+    /// more than are told (`VIOLATION_LIMIT`). What is in `out` then is of no use.
     pub fn bind(
         &self,
         request: &RestRequest<'_>,
         options: &ReadOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<FieldViolation>> {
+        out.reserve(request.size_hint());
         let mut violations = Vec::new();
-        let start = out.len();
-        if let Err(error) = self.bind_body(request, options, out) {
-            violations.push(violation_of(error));
+        let mut bound = Bound::default();
+        let body = self.bind_body(request, options, out, &mut violations);
+        let path_start = out.len();
+        self.bind_path(request, options, &body, &mut bound, out, &mut violations);
+        let query_start = out.len();
+        if !request.query.is_empty() {
+            self.bind_query(request, options, &body, &mut bound, out, &mut violations);
         }
-        let body_is_set = out.len() > start;
-        let path = self.bind_path(request, options, &out[start..], &mut violations);
-        self.bind_query(request, options, body_is_set, &path, out, &mut violations);
-        for bound in &path {
-            self.put(&bound.path, &bound.element, out);
+        if let Some(mask) = request.mask
+            && violations.is_empty()
+        {
+            violations.extend(self.derive_mask(request, mask, options, query_start, out).err());
         }
-        if let Some((path, text)) = request.resume {
-            let mut element = Vec::new();
-            let field = path.leaf(&self.schema);
-            match self.text_to_wire(path.leaf_message(), field, text, options, &mut element) {
-                Ok(()) => self.put(path, &element, out),
-                Err(description) => {
-                    violations
-                        .push(FieldViolation { field: path.display(&self.schema), description });
-                }
-            }
+        out[path_start..].rotate_left(query_start - path_start);
+        if let Some((path, text)) = request.resume
+            && let Err(description) = self.put_text(path, text, options, out)
+        {
+            violations.push(self.violation(path, description));
         }
         if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
@@ -82,175 +111,160 @@ impl Transcoder {
         request: &RestRequest<'_>,
         options: &ReadOptions,
         out: &mut Vec<u8>,
-    ) -> Result<(), JsonError> {
-        match request.body {
-            RequestBody::None => Ok(()),
-            RequestBody::Message(json) | RequestBody::Field(_, json) if is_blank(json) => Ok(()),
-            RequestBody::Message(json) => self.json_to_wire(request.input, json, options, out),
-            RequestBody::Field(field, json) => {
-                self.field_json_to_wire(request.input, field, json, options, out)
-            }
-        }
-    }
-
-    fn bind_path(
-        &self,
-        request: &RestRequest<'_>,
-        options: &ReadOptions,
-        body: &[u8],
         violations: &mut Vec<FieldViolation>,
-    ) -> Vec<QueryField> {
-        let mut bound = Vec::with_capacity(request.path.len());
-        for (path, text) in request.path {
-            let field = path.leaf(&self.schema);
-            let mut element = Vec::new();
-            let mut refuse = |description: String| {
-                let field = path.display(&self.schema);
-                violations.push(FieldViolation { field, description });
-            };
-            let message = path.leaf_message();
-            if let Err(description) = self.text_to_wire(message, field, text, options, &mut element)
-            {
-                refuse(description);
-                continue;
+    ) -> BodyPart {
+        let start = out.len();
+        let (field, json) = match request.body {
+            RequestBody::Message(json) if !is_blank(json) => (None, json),
+            RequestBody::Field(field, json) if !is_blank(json) => (Some(field), json),
+            _ => return BodyPart::default(),
+        };
+        let read = self.body_to_wire(request.input, field, json, options, out);
+        let wire = start..out.len();
+        match read {
+            Ok(present) => BodyPart { wire, present, is_sound: true },
+            Err(faults) => {
+                violations.extend(faults.into_iter().map(violation_of));
+                BodyPart { wire, present: None, is_sound: false }
             }
-            let differs = match find_last(body, &path.numbers(&self.schema)) {
-                Some(said) => said != element,
-                // A default is not encoded, but may have been said.
-                None => !is_default(&element) && self.is_said(request, path, options),
-            };
-            if differs {
-                refuse("the path and the body give different values".to_owned());
-                continue;
-            }
-            if self.siblings(path).iter().any(|sibling| find_last(body, sibling).is_some()) {
-                refuse("another member of its oneof is given too".to_owned());
-                continue;
-            }
-            bound.push(QueryField { path: (*path).clone(), element, map_key: Vec::new() });
         }
-        bound
     }
 
-    fn bind_query(
-        &self,
+    fn bind_path<'p>(
+        &'p self,
         request: &RestRequest<'_>,
         options: &ReadOptions,
-        body_is_set: bool,
-        path: &[QueryField],
+        body: &BodyPart,
+        bound: &mut Bound<'p>,
         out: &mut Vec<u8>,
         violations: &mut Vec<FieldViolation>,
     ) {
-        // What is set so far: a singular field, or a oneof by the path of its message.
-        let mut fields: HashMap<FieldPath, Vec<u8>> = HashMap::new();
-        let mut oneofs: HashMap<(Vec<u32>, u32), u32> = HashMap::new();
-        let mut entries = HashSet::new();
-        for bound in path {
-            fields.insert(bound.path.clone(), bound.element.clone());
-            oneofs.extend(self.oneofs(&bound.path));
+        for (variable, (path, text)) in request.path.iter().enumerate() {
+            let Some(field) = self.leaf_plan(path) else { continue };
+            let start = out.len();
+            let wrong = match self.text_to_wire(field, text, options, out) {
+                Ok(()) => self.contradiction(request, path, options, body, start, out),
+                Err(description) => Some(description),
+            };
+            if let Some(description) = wrong {
+                out.truncate(start);
+                violations.push(self.violation(path, description));
+                continue;
+            }
+            // Only a query can bind it again.
+            if !request.query.is_empty() {
+                bound.add(self.plans_of(path), &[], By::Path(variable));
+            }
+            self.enclose_leaf(path, start, out);
         }
-        if let RequestBody::Field(body, _) = request.body
-            && body_is_set
+    }
+
+    fn bind_query<'p>(
+        &'p self,
+        request: &RestRequest<'_>,
+        options: &ReadOptions,
+        body: &BodyPart,
+        bound: &mut Bound<'p>,
+        out: &mut Vec<u8>,
+        violations: &mut Vec<FieldViolation>,
+    ) {
+        if let RequestBody::Field(field, _) = request.body
+            && !body.wire.is_empty()
         {
-            oneofs.extend(self.oneofs(body));
+            bound.add(self.plans_of(field), &[], By::Body);
         }
+        let mut steps = Vec::new();
         for parameter in request.query {
-            let bound = match self.query_field(request.input, parameter, options) {
-                Ok(bound) => bound,
-                Err(_)
-                    if options.ignore_unknown_fields && !self.knows(request.input, parameter) =>
-                {
-                    continue;
-                }
-                Err(violation) => {
-                    violations.push(violation);
-                    continue;
-                }
+            let start = out.len();
+            let Err(description) =
+                self.bind_parameter(request, parameter, options, bound, &mut steps, out)
+            else {
+                continue;
             };
-            let mut refuse = |description: &str| {
-                violations.push(FieldViolation {
-                    field: parameter.name.to_string(),
-                    description: description.to_owned(),
-                });
-            };
-            let field = bound.path.leaf(&self.schema);
-            match request.body {
-                RequestBody::Message(_) if !fields.contains_key(&bound.path) => {
-                    refuse("belongs in the body: this method takes its whole message from there");
-                    continue;
-                }
-                RequestBody::Field(body, _) if body.is_prefix_of(&bound.path) => {
-                    refuse("belongs in the body");
-                    continue;
-                }
-                _ => {}
-            }
-            if field.cardinality == Cardinality::Singular {
-                let in_path = path.iter().any(|in_path| in_path.path == bound.path);
-                match fields.get(&bound.path) {
-                    Some(said) if in_path && *said == bound.element => continue,
-                    Some(_) if in_path => {
-                        refuse("the path and the query give different values");
-                        continue;
-                    }
-                    Some(_) => {
-                        refuse("is given more than once");
-                        continue;
-                    }
-                    None => {
-                        fields.insert(bound.path.clone(), bound.element.clone());
-                    }
-                }
-            }
-            if field.cardinality == Cardinality::Map
-                && !entries.insert((bound.path.clone(), bound.map_key.clone()))
-            {
-                refuse("is given more than once");
+            out.truncate(start);
+            if options.ignore_unknown_fields && !self.knows(request.input, parameter) {
                 continue;
             }
-            let chosen = self.oneofs(&bound.path);
-            if chosen.iter().any(|(key, member)| oneofs.get(key).is_some_and(|m| m != member)) {
-                refuse("another member of its oneof is given too");
-                continue;
+            violations.push(FieldViolation { field: parameter.name.to_string(), description });
+        }
+    }
+
+    /// Appends a field whose value is a text.
+    fn put_text(
+        &self,
+        path: &FieldPath,
+        text: &str,
+        options: &ReadOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let Some(field) = self.leaf_plan(path) else { return Ok(()) };
+        let start = out.len();
+        self.text_to_wire(field, text, options, out)?;
+        self.enclose_leaf(path, start, out);
+        Ok(())
+    }
+
+    /// Puts the field that stands behind `start` into the messages that lead to it.
+    pub(super) fn enclose_leaf(&self, path: &FieldPath, start: usize, out: &mut Vec<u8>) {
+        let mut parents = self.plans_of(path);
+        parents.next_back();
+        enclose_in(parents, start, out);
+    }
+
+    /// What the body says against a field of the path, whose element begins at `element`.
+    fn contradiction(
+        &self,
+        request: &RestRequest<'_>,
+        path: &FieldPath,
+        options: &ReadOptions,
+        body: &BodyPart,
+        element: usize,
+        out: &[u8],
+    ) -> Option<String> {
+        let (wire, element) = (&out[body.wire.clone()], &out[element..]);
+        let numbers = path.fields(&self.schema).map(|field| field.number);
+        if self.may_have(request, path, body) {
+            let differs = match find_last(wire, numbers.clone()) {
+                Some(said) => said != element,
+                // A default is not encoded, but may have been said.
+                None => {
+                    !is_default(element) && body.is_sound && self.is_said(request, path, options)
+                }
+            };
+            if differs {
+                return Some("the path and the body give different values".to_owned());
             }
-            oneofs.extend(chosen);
-            self.put(&bound.path, &bound.element, out);
         }
-    }
-
-    /// Whether the parameter names a field, whatever its value.
-    fn knows(&self, input: MessageIndex, parameter: &QueryParameter<'_>) -> bool {
-        let name = parameter.name.split('[').next().unwrap_or_default();
-        FieldPath::resolve(&self.schema, input, name).is_ok()
-    }
-
-    /// The oneofs that a field chooses, its own and those of the messages around it: where each
-    /// is, and which member.
-    fn oneofs(&self, path: &FieldPath) -> Vec<((Vec<u32>, u32), u32)> {
-        let mut outer = Vec::new();
-        let mut chosen = Vec::new();
-        for field in path.fields(&self.schema) {
-            if let Some(oneof) = field.oneof {
-                chosen.push(((outer.clone(), oneof), field.number));
+        let steps = path.steps(&self.schema).enumerate();
+        for (depth, (message, field)) in steps.filter(|(_, (_, field))| field.oneof.is_some()) {
+            let is_sibling =
+                |other: &&Field| other.oneof == field.oneof && other.number != field.number;
+            let is_set = |sibling: &Field| {
+                let to_sibling = numbers.clone().take(depth).chain(std::iter::once(sibling.number));
+                find_last(wire, to_sibling).is_some()
+            };
+            if message.fields.iter().filter(is_sibling).any(is_set) {
+                return Some("another member of its oneof is given too".to_owned());
             }
-            outer.push(field.number);
         }
-        chosen
+        None
     }
 
-    /// The other members of a field's oneof, and of those around it, each as the numbers that
-    /// lead to it.
-    fn siblings(&self, path: &FieldPath) -> Vec<Vec<u32>> {
-        let mut outer = Vec::new();
-        let mut siblings = Vec::new();
-        for (message, field) in path.steps(&self.schema) {
-            let others = message.fields.iter().filter(|other| {
-                field.oneof.is_some() && other.oneof == field.oneof && other.number != field.number
-            });
-            siblings.extend(others.map(|other| [&outer[..], &[other.number]].concat()));
-            outer.push(field.number);
-        }
-        siblings
+    /// Whether the body may have a value for a field of the path: if not, nobody needs to look.
+    fn may_have(&self, request: &RestRequest<'_>, path: &FieldPath, body: &BodyPart) -> bool {
+        let (outer, depth) = match request.body {
+            RequestBody::None => return false,
+            RequestBody::Message(_) => (Some(request.input), 0),
+            RequestBody::Field(field, _) if field.is_prefix_of(path) => {
+                (field.leaf(&self.schema).kind.message(), field.depth())
+            }
+            RequestBody::Field(..) => return false,
+        };
+        let first = path.fields(&self.schema).nth(depth);
+        let (Some(present), Some(outer), Some(first)) = (&body.present, outer, first) else {
+            return true;
+        };
+        self.plans.message(outer).index_of(first.number).is_some_and(|place| present.has(place))
     }
 
     /// Whether the JSON body has a value for the field, be it its default.
@@ -268,16 +282,21 @@ impl Transcoder {
         self.says(json, &fields, options)
     }
 
-    fn put(&self, path: &FieldPath, element: &[u8], out: &mut Vec<u8>) {
-        let mut parents: Vec<_> = path
-            .fields(&self.schema)
-            .map(|field| Parent {
-                number: field.number,
-                is_group: matches!(field.kind, Kind::Group(_)),
-            })
-            .collect();
-        parents.pop();
-        put_nested(&parents, element, out);
+    /// The plan of the field that a path leads to.
+    pub(super) fn leaf_plan(&self, path: &FieldPath) -> Option<&FieldPlan> {
+        self.plans_of(path).next_back()
+    }
+
+    /// The plans of the fields on the way.
+    fn plans_of(&self, path: &FieldPath) -> impl DoubleEndedIterator<Item = &FieldPlan> {
+        path.numbered_steps(&self.schema).filter_map(|(message, number)| {
+            let plan = self.plans.message(message);
+            plan.index_of(number).map(|place| &plan.fields[place])
+        })
+    }
+
+    pub(super) fn violation(&self, path: &FieldPath, description: String) -> FieldViolation {
+        FieldViolation { field: path.display(&self.schema), description }
     }
 }
 
@@ -286,7 +305,7 @@ fn violation_of(error: JsonError) -> FieldViolation {
     FieldViolation { field: error.path, description }
 }
 
-fn is_blank(json: &[u8]) -> bool {
+pub(super) fn is_blank(json: &[u8]) -> bool {
     json.iter().all(u8::is_ascii_whitespace)
 }
 
@@ -316,8 +335,14 @@ mod tests {
             "" => RequestBody::None,
             body => RequestBody::Message(body.as_bytes()),
         };
-        let request =
-            RestRequest { input: everything, path: &captures, query: &query, body, resume: None };
+        let request = RestRequest {
+            input: everything,
+            path: &captures,
+            query: &query,
+            body,
+            mask: None,
+            resume: None,
+        };
         let mut wire = Vec::new();
         transcoder.bind(&request, &ReadOptions::default(), &mut wire).map_err(|violations| {
             let said = violations.iter().map(|v| format!("{}: {}", v.field, v.description));
@@ -453,6 +478,7 @@ mod tests {
                 path: &captures,
                 query: &query,
                 body,
+                mask: None,
                 resume: None,
             };
             transcoder
@@ -479,7 +505,8 @@ mod tests {
         let captures = [(&path, Cow::Borrowed("1"))];
         let bind = |body: &str| {
             let body = RequestBody::Message(body.as_bytes());
-            let request = RestRequest { input, path: &captures, query: &[], body, resume: None };
+            let request =
+                RestRequest { input, path: &captures, query: &[], body, mask: None, resume: None };
             transcoder.bind(&request, &ReadOptions::default(), &mut Vec::new())
         };
         assert!(bind(r#"{"a":{"id":"1"}}"#).is_ok());
@@ -503,7 +530,14 @@ mod tests {
                 body => RequestBody::Message(body.as_bytes()),
             };
             let resume = Some((&text, "new"));
-            let request = RestRequest { input: everything, path: &[], query: &query, body, resume };
+            let request = RestRequest {
+                input: everything,
+                path: &[],
+                query: &query,
+                body,
+                mask: None,
+                resume,
+            };
             let (mut wire, mut json) = (Vec::new(), Vec::new());
             transcoder.bind(&request, &ReadOptions::default(), &mut wire).unwrap();
             let options = WriteOptions::default();
@@ -522,6 +556,7 @@ mod tests {
                 path: &[],
                 query: &[],
                 body: RequestBody::Field(&tags, body.as_bytes()),
+                mask: None,
                 resume: None,
             };
             let mut wire = Vec::new();
@@ -551,12 +586,64 @@ mod tests {
             "" => RequestBody::None,
             body => RequestBody::Message(body.as_bytes()),
         };
-        let request = RestRequest { input: *input, path: &path, query: &query, body, resume: None };
+        let request = RestRequest {
+            input: *input,
+            path: &path,
+            query: &query,
+            body,
+            mask: None,
+            resume: None,
+        };
         let mut wire = Vec::new();
         transcoder
             .bind(&request, &ReadOptions::default(), &mut wire)
             .map(|()| wire)
             .map_err(|violations| violations[0].description.clone())
+    }
+
+    #[test]
+    fn the_path_stands_last_on_the_wire() {
+        let message =
+            legacy("message M { optional string a = 1; optional M m = 2; optional string b = 3; }");
+        let wire = bind_in(&message, Some(("m.a", "p")), &[("b", "q"), ("m.b", "r")], "");
+        assert_eq!(wire.unwrap(), b"\x1a\x01q\x12\x03\x1a\x01r\x12\x03\x0a\x01p");
+    }
+
+    #[test]
+    fn a_query_that_says_what_the_path_says_is_no_contradiction() {
+        let message = legacy("message M { optional int32 i = 1; optional M m = 2; }");
+        for (query, expected) in [
+            (&[("m.i", "7")][..], Ok(b"\x12\x02\x08\x07".to_vec())),
+            (&[("m.i", "7.0"), ("m.i", "7e0")], Ok(b"\x12\x02\x08\x07".to_vec())),
+            (&[("m.i", "8")], Err("the path and the query give different values".to_owned())),
+        ] {
+            assert_eq!(bind_in(&message, Some(("m.i", "7")), query, ""), expected);
+        }
+    }
+
+    #[test]
+    fn wide_messages_are_looked_into_where_the_path_is_said_again() {
+        let fields: Vec<_> = (1..=100).map(|n| format!("optional string f{n} = {n};")).collect();
+        let message = legacy(&format!("message M {{ optional M m = 101; {} }}", fields.join(" ")));
+        for body in [r#"{"f1":"x","f90":"y"}"#, r#"{"f90":"y","f89":null}"#] {
+            assert!(bind_in(&message, Some(("f90", "y")), &[], body).is_ok());
+            assert!(bind_in(&message, Some(("f90", "z")), &[], body).is_err());
+            assert!(bind_in(&message, Some(("f89", "z")), &[], body).is_ok());
+            assert!(bind_in(&message, Some(("m.f90", "z")), &[], body).is_ok());
+        }
+        let body = r#"{"m":{"f90":"y"}}"#;
+        assert!(bind_in(&message, Some(("m.f90", "y")), &[], body).is_ok());
+        assert!(bind_in(&message, Some(("m.f90", "z")), &[], body).is_err());
+    }
+
+    #[test]
+    fn many_parameters_are_bound_in_their_order() {
+        let message = legacy("message M { repeated int32 l = 1; map<int32, int32> m = 2; }");
+        let names: Vec<_> = (0..100).map(|n| format!("m[{n}]")).collect();
+        let query: Vec<_> = names.iter().flat_map(|name| [("l", "5"), (name, "1")]).collect();
+        let entry = |n| [8, 5, 0x12, 4, 8, n, 0x10, 1];
+        let expected: Vec<u8> = (0..100).flat_map(entry).collect();
+        assert_eq!(bind_in(&message, None, &query, "").unwrap(), expected);
     }
 
     #[test]

@@ -9,23 +9,18 @@ use super::{
     plan::FieldPlan,
     wire::{self, put_delimited},
 };
-use crate::schema::{Field, Kind, MessageIndex};
+use crate::schema::{Kind, MessageIndex};
 
 impl Transcoder {
-    /// Appends one element of `field`, a field of `message`, its key included. The error says what
-    /// was expected.
+    /// Appends one element of `field`, its key included. The error says what was expected, and
+    /// leaves `out` as before.
     pub(super) fn text_to_wire(
         &self,
-        message: MessageIndex,
-        field: &Field,
+        field: &FieldPlan,
         text: &str,
         options: &ReadOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
-        let plan = self.plans.message(message);
-        let Some(field) = plan.index_of(field.number).map(|index| &plan.fields[index]) else {
-            return Ok(());
-        };
         if field.kind == Kind::String {
             put_delimited(field.number, text.as_bytes(), out);
             return Ok(());

@@ -177,44 +177,36 @@ pub(super) fn put_varint(number: u32, value: u64, out: &mut Vec<u8>) {
     put_raw_varint(out, value);
 }
 
-/// A message on the way to a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parent {
-    pub(super) number: u32,
-    /// Whether it is written as a group.
-    pub(super) is_group: bool,
-}
-
-/// Appends `field`, an encoded field, inside the messages that `parents` leads through. Repeated
-/// calls for one parent merge when they are read, as protobuf has it.
-pub(super) fn put_nested(parents: &[Parent], field: &[u8], out: &mut Vec<u8>) {
-    let Some((&outer, inner)) = parents.split_first() else {
-        out.extend_from_slice(field);
-        return;
-    };
-    if outer.is_group {
-        put_tag(outer.number, START_GROUP, out);
-        put_nested(inner, field, out);
-        put_tag(outer.number, END_GROUP, out);
-        return;
+/// Puts the fields from `start` on into the message, or group, that is field `number`. What is
+/// put into one again merges when it is read, as protobuf has it.
+pub(super) fn enclose(number: u32, is_group: bool, start: usize, out: &mut Vec<u8>) {
+    let end = out.len();
+    if is_group {
+        put_tag(number, START_GROUP, out);
+    } else {
+        put_tag(number, DELIMITED, out);
+        put_raw_varint(out, (end - start) as u64);
     }
-    let mut content = Vec::with_capacity(field.len() + 8 * inner.len());
-    put_nested(inner, field, &mut content);
-    put_delimited(outer.number, &content, out);
+    let head = out.len() - end;
+    out[start..].rotate_right(head);
+    if is_group {
+        put_tag(number, END_GROUP, out);
+    }
 }
 
 /// The last occurrence of the field that `numbers` leads to, key included.
-pub(super) fn find_last<'w>(wire: &'w [u8], numbers: &[u32]) -> Option<&'w [u8]> {
-    let (&number, inner) = numbers.split_first()?;
+pub(super) fn find_last<N>(wire: &[u8], mut numbers: N) -> Option<&[u8]>
+where
+    N: Iterator<Item = u32> + Clone,
+{
+    let number = numbers.next()?;
+    let is_leaf = numbers.clone().next().is_none();
     let mut found = None;
-    for field in fields(wire) {
-        if field.number != number {
-            continue;
-        }
-        if inner.is_empty() {
+    for field in fields(wire).filter(|field| field.number == number) {
+        if is_leaf {
             found = Some(field.whole);
         } else if field.is_message {
-            found = find_last(field.content, inner).or(found);
+            found = find_last(field.content, numbers.clone()).or(found);
         }
     }
     found
@@ -264,18 +256,31 @@ mod tests {
         let mut wire = Vec::new();
         let mut leaf = Vec::new();
         put_varint(3, 7, &mut leaf);
-        let parent = |number, is_group| Parent { number, is_group };
-        put_nested(&[parent(1, false), parent(2, true)], &leaf, &mut wire);
+        wire.extend_from_slice(&leaf);
+        enclose(2, true, 0, &mut wire);
+        enclose(1, false, 0, &mut wire);
         put_delimited(1, b"", &mut wire);
-        assert_eq!(find_last(&wire, &[1, 2, 3]), Some(&leaf[..]));
-        assert_eq!(find_last(&wire, &[1, 2, 4]), None);
-        assert_eq!(find_last(&wire, &[1]), Some(&[0x0a, 0][..]));
+        assert_eq!(find_last(&wire, [1, 2, 3].into_iter()), Some(&leaf[..]));
+        assert_eq!(find_last(&wire, [1, 2, 4].into_iter()), None);
+        assert_eq!(find_last(&wire, [1].into_iter()), Some(&[0x0a, 0][..]));
+    }
+
+    #[test]
+    fn what_is_long_is_enclosed_too() {
+        let mut wire = b"before".to_vec();
+        put_delimited(1, &[b'x'; 300], &mut wire);
+        enclose(2, false, 6, &mut wire);
+        let mut expected = b"before".to_vec();
+        let mut inner = Vec::new();
+        put_delimited(1, &[b'x'; 300], &mut inner);
+        put_delimited(2, &inner, &mut expected);
+        assert_eq!(wire, expected);
     }
 
     #[test]
     fn malformed_bytes_end_the_search() {
         for wire in [&[0x0a, 0xff, 0xff][..], &[0x0a], &[0xff; 20], &[0x0b, 0x0b], &[0x0c], &[9]] {
-            assert!(find_last(wire, &[1, 1]).is_none());
+            assert!(find_last(wire, [1, 1].into_iter()).is_none());
         }
     }
 

@@ -96,7 +96,7 @@ async fn run_through(gateway: &Gateway, file: &str) {
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(|v| v["field"].as_str().unwrap())
+                .map(|v| v["field"].as_str().unwrap_or_default())
                 .collect();
             if found != *expected {
                 wrong.push(format!("violations {found:?}"));
@@ -154,4 +154,14 @@ async fn http_body() {
 #[tokio::test]
 async fn etag() {
     run("etag.yaml").await;
+}
+
+#[tokio::test]
+async fn patch() {
+    run("patch.yaml").await;
+}
+
+#[tokio::test]
+async fn violations() {
+    run("violations.yaml").await;
 }

@@ -92,7 +92,7 @@ async fn an_origin_that_was_not_named_is_told_nothing() {
     // Without a named origin there is nothing of CORS, and OPTIONS is the table's.
     let answer = ask(&[], preflight(PAGE, "/v1/everything")).await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
-    assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS, POST, PURGE");
+    assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS, PATCH, POST, PURGE");
 }
 
 #[tokio::test]
@@ -112,5 +112,5 @@ async fn dev_is_every_port_of_this_machine_and_a_star_is_everybody() {
 async fn a_plain_options_is_no_preflight() {
     let answer = ask(&[PAGE], from(PAGE, "OPTIONS /v1/everything")).await;
     assert_eq!(answer.status, 204);
-    assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS, POST, PURGE");
+    assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS, PATCH, POST, PURGE");
 }

@@ -144,6 +144,16 @@ async fn query_parameter_limit() {
 }
 
 #[tokio::test]
+async fn query_parameter_limit_by_default() {
+    let gateway = inventory_gateway(Inventory::default()).build().unwrap();
+    for (count, status) in [(256, 200), (257, 400)] {
+        let target = format!("GET /v1/everything?{}", vec!["tags=a"; count].join("&"));
+        let answer = send(&gateway, json(&target, "")).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn target_limit_bytes() {
     let gateway = inventory_gateway(Inventory::default()).build().unwrap();
     let target = format!("GET /v1/items/{}", "x".repeat(8 << 10));

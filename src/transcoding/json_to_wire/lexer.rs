@@ -2,10 +2,10 @@
 
 use super::{super::json_error, Reader, Stop};
 
-impl<'a> Reader<'a> {
+impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
     /// The next byte; 0, which JSON has nowhere, at the end.
     #[inline(always)]
-    pub(super) fn peek(&self) -> u8 {
+    pub(in crate::transcoding) fn peek(&self) -> u8 {
         self.json.get(self.position).copied().unwrap_or(0)
     }
 
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
 
     /// Opens an object or array.
     #[inline(always)]
-    pub(super) fn open(&mut self, byte: u8, expected: &str) -> Result<(), Stop> {
+    pub(in crate::transcoding) fn open(&mut self, byte: u8, expected: &str) -> Result<(), Stop> {
         if self.peek() != byte {
             return Err(self.expected(expected));
         }
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
 
     /// Behind an item: true where another follows, false where `closing` ended them.
     #[inline(always)]
-    pub(super) fn more(&mut self, closing: u8) -> Result<bool, Stop> {
+    pub(in crate::transcoding) fn more(&mut self, closing: u8) -> Result<bool, Stop> {
         self.space();
         match self.peek() {
             b',' => {
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
 
     /// Closes an object or array that has nothing in it.
     #[inline(always)]
-    pub(super) fn is_empty(&mut self, closing: u8) -> bool {
+    pub(in crate::transcoding) fn is_empty(&mut self, closing: u8) -> bool {
         let found = self.peek() == closing;
         if found {
             self.position += 1;
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
 
     /// The colon behind a key.
     #[inline(always)]
-    pub(super) fn colon(&mut self) -> Result<(), Stop> {
+    pub(in crate::transcoding) fn colon(&mut self) -> Result<(), Stop> {
         self.space();
         if self.take(b':') { Ok(()) } else { Err(self.expected("`:`")) }
     }
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over a value of any kind, which must be JSON nevertheless.
-    pub(super) fn skip_value(&mut self) -> Result<(), Stop> {
+    pub(in crate::transcoding) fn skip_value(&mut self) -> Result<(), Stop> {
         match self.peek() {
             b'"' => self.string().map(|_| ()),
             b'-' | b'0'..=b'9' => self.number_token().map(|_| ()),
@@ -151,7 +151,11 @@ impl<'a> Reader<'a> {
 
     /// Refuses what stands at `offset`.
     #[cold]
-    pub(super) fn refuse(&mut self, offset: usize, message: impl Into<String>) -> Stop {
+    pub(in crate::transcoding) fn refuse(
+        &mut self,
+        offset: usize,
+        message: impl Into<String>,
+    ) -> Stop {
         self.fault = Some(Box::new((offset, message.into())));
         Stop
     }

@@ -10,11 +10,12 @@ use super::{
     },
     Reader, Stop,
     number::integer_of,
+    presence::Seen,
     string::Text,
 };
 use crate::schema::{Cardinality, Kind, MessageIndex};
 
-impl<'a> Reader<'a> {
+impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
     /// Reads a message in the form that its type has.
     pub(super) fn message(&mut self, index: MessageIndex) -> Result<(), Stop> {
         let plan = self.plans.message(index);
@@ -53,19 +54,31 @@ impl<'a> Reader<'a> {
             };
             if let Some(index) = index {
                 let field = &plan.fields[index];
+                let value = self.mark();
                 if !seen.insert(index, &mut self.seen) {
-                    return Err(self.refuse(at, "this field occurs twice"));
-                }
-                if self.field(field)?
-                    && let Some(oneof) = field.oneof
-                    && !seen.insert(plan.fields.len() + usize::from(oneof), &mut self.seen)
-                {
-                    return Err(self.refuse(at, "another member of its oneof is set already"));
+                    let stop = self.refuse(at, "this field occurs twice");
+                    self.pass_over(stop, value)?;
+                } else {
+                    let is_set = match self.field(field) {
+                        Ok(is_set) => is_set,
+                        Err(stop) => self.pass_over(stop, value).map(|()| true)?,
+                    };
+                    if is_set
+                        && let Some(oneof) = field.oneof
+                        && !seen.insert(plan.fields.len() + usize::from(oneof), &mut self.seen)
+                    {
+                        let stop = self.refuse(at, "another member of its oneof is set already");
+                        self.note(stop)?;
+                    }
                 }
                 expected = index + 1;
             }
             if !self.more(b'}')? {
-                seen.end(&mut self.seen);
+                if self.depth == 0 && !in_any {
+                    self.outermost = Some(seen.keep());
+                } else {
+                    seen.end(&mut self.seen);
+                }
                 return Ok(());
             }
         }
@@ -85,19 +98,20 @@ impl<'a> Reader<'a> {
         {
             *types += 1;
             if *types > 1 {
-                return Err(self.refuse(at, "this field occurs twice"));
+                let stop = self.refuse(at, "this field occurs twice");
+                self.note(stop)?;
             }
         } else if !self.options.ignore_unknown_fields {
             let name = shown(self.text(key));
-            let text = format!("{} has no field {name}", plan.name);
-            return Err(self.refuse(at, text));
+            let stop = self.refuse(at, format!("{} has no field {name}", plan.name));
+            self.note(stop)?;
         }
         self.colon()?;
         self.skip_value()?;
         Ok(None)
     }
 
-    pub(super) fn object_key(&mut self) -> Result<Text, Stop> {
+    pub(in crate::transcoding) fn object_key(&mut self) -> Result<Text, Stop> {
         if self.peek() != b'"' {
             return Err(self.expected("a key"));
         }
@@ -129,10 +143,14 @@ impl<'a> Reader<'a> {
             (field.tag, None)
         };
         loop {
-            if self.peek() == b'n' && !field.takes_null && self.word(b"null") {
-                return Err(self.refuse(self.position - 4, "null is no element of a list"));
+            let element = self.mark();
+            let read = match self.peek() == b'n' && !field.takes_null && self.word(b"null") {
+                true => Err(self.refuse(self.position - 4, "null is no element of a list")),
+                false => self.value(field, tag, false),
+            };
+            if let Err(stop) = read {
+                self.pass_over(stop, element)?;
             }
-            self.value(field, tag, false)?;
             if !self.more(b']')? {
                 break;
             }
@@ -155,7 +173,10 @@ impl<'a> Reader<'a> {
         }
         let mut keys = self.spare_keys.pop().unwrap_or_default();
         loop {
-            self.entry(field, &mut keys)?;
+            let entry = self.mark();
+            if let Err(stop) = self.entry(field, &mut keys) {
+                self.pass_over_entry(stop, entry)?;
+            }
             if !self.more(b'}')? {
                 break;
             }
@@ -272,44 +293,4 @@ fn encoded_field(out: &[u8], at: u32) -> &[u8] {
         let _ = wire::skip(out, &mut end, number, wire_type);
     }
     &out[start..end]
-}
-
-/// Which fields and oneofs of a message were there: bits, beyond 64 of them in a shared stack.
-struct Seen {
-    bits: u64,
-    /// Where this message's words begin, if it has more than 64.
-    spilled: Option<usize>,
-}
-
-impl Seen {
-    #[inline]
-    fn begin(plan: &Plan, stack: &mut Vec<u64>) -> Self {
-        let count = plan.fields.len() + plan.oneof_count;
-        let spilled = (count > 64).then(|| {
-            let begun = stack.len();
-            stack.resize(begun + count.div_ceil(64), 0);
-            begun
-        });
-        Self { bits: 0, spilled }
-    }
-
-    /// Whether `place` is new.
-    #[inline]
-    fn insert(&mut self, place: usize, stack: &mut [u64]) -> bool {
-        let word = match self.spilled {
-            Some(begun) => &mut stack[begun + place / 64],
-            None => &mut self.bits,
-        };
-        let bit = 1 << (place % 64);
-        let is_new = *word & bit == 0;
-        *word |= bit;
-        is_new
-    }
-
-    #[inline]
-    fn end(self, stack: &mut Vec<u64>) {
-        if let Some(begun) = self.spilled {
-            stack.truncate(begun);
-        }
-    }
 }

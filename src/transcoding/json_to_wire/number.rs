@@ -29,7 +29,7 @@ impl Integer {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
     /// Reads an integer, bare or quoted; `expected` is what an error says.
     #[inline]
     pub(super) fn integer(&mut self, expected: &str) -> Result<Integer, Stop> {

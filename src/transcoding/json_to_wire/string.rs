@@ -4,17 +4,17 @@ use super::{super::json_text, Reader, Stop};
 
 /// The content of a string, in UTF-8.
 #[derive(Clone, Copy)]
-pub(super) enum Text {
+pub(in crate::transcoding) enum Text {
     /// It has no escapes: from here to there in the input.
     Plain(usize, usize),
     /// In the reader's `unescaped`, until the next string.
     Unescaped,
 }
 
-impl<'a> Reader<'a> {
+impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
     /// The bytes of a string that was read last.
     #[inline(always)]
-    pub(super) fn text(&self, text: Text) -> &[u8] {
+    pub(in crate::transcoding) fn text(&self, text: Text) -> &[u8] {
         match text {
             Text::Plain(start, end) => &self.json[start..end],
             Text::Unescaped => &self.unescaped,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::schema::{EnumIndex, Kind};
 
-impl<'a> Reader<'a> {
+impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
     /// Reads a value and writes it behind `tag`, which is empty in a pack. A default is left out
     /// where `omits_default`. False where the value is unknown, and to be ignored.
     #[inline]

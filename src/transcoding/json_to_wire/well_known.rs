@@ -11,7 +11,7 @@ use super::{
     Reader, Stop,
 };
 
-impl<'a> Reader<'a> {
+impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
     /// Reads a message that is not an object of its fields.
     pub(super) fn well_known(&mut self, plan: &'a Plan) -> Result<(), Stop> {
         match plan.form {

@@ -14,7 +14,8 @@ use prost_reflect::{
 };
 use transom::{
     schema::{MessageIndex, Schema, compile_protos},
-    transcoding::{ReadOptions, Transcoder, WriteOptions},
+    status::{FieldViolation, VIOLATION_LIMIT},
+    transcoding::{JsonError, ReadOptions, RequestBody, RestRequest, Transcoder, WriteOptions},
 };
 
 use super::{
@@ -177,11 +178,44 @@ impl Subject {
         let index = self.index(message);
         let options = ReadOptions { ignore_unknown_fields, ..Default::default() };
         let wire = appended(|out| self.transcoder.json_to_wire(index, json, &options, out));
+        self.check_bind(index, json, &options, &wire);
         wire.map_err(|error| {
             assert!(error.offset <= json.len(), "an offset beyond the input: {error}");
             assert!(!error.message.is_empty(), "an error without a message");
             error.to_string()
         })
+    }
+}
+
+impl Subject {
+    /// As a request's body, `json` is the same message, or has that fault among others.
+    fn check_bind(
+        &self,
+        input: MessageIndex,
+        json: &[u8],
+        options: &ReadOptions,
+        read: &Result<Vec<u8>, JsonError>,
+    ) {
+        if json.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        let body = RequestBody::Message(json);
+        let request = RestRequest { input, path: &[], query: &[], body, mask: None, resume: None };
+        let mut wire = Vec::new();
+        match (read, self.transcoder.bind(&request, options, &mut wire)) {
+            (Ok(read), Ok(())) => assert!(*read == wire, "a body is another message"),
+            (Err(first), Err(violations)) => {
+                let described = format!("{} (at byte {} of the body)", first.message, first.offset);
+                let is_first =
+                    |v: &FieldViolation| v.field == first.path && v.description == described;
+                assert!(violations.iter().any(is_first), "{first} is not among {violations:?}");
+                assert!(violations.len() <= VIOLATION_LIMIT + 1, "{}", violations.len());
+                for (index, violation) in violations.iter().enumerate() {
+                    assert!(!violations[..index].contains(violation), "{violation:?} twice");
+                }
+            }
+            (read, bound) => panic!("{read:?} and {bound:?} of one text"),
+        }
     }
 }
 

@@ -90,6 +90,17 @@ impl v1::inventory_server::Inventory for Inventory {
         Ok(Response::new(request.into_inner().item.unwrap_or_default()))
     }
 
+    async fn patch_item(&self, request: Request<UpdateItemRequest>) -> Reply<UpdateItemRequest> {
+        Ok(Response::new(request.into_inner()))
+    }
+
+    async fn patch_everything(
+        &self,
+        request: Request<PatchEverythingRequest>,
+    ) -> Reply<PatchEverythingRequest> {
+        Ok(Response::new(request.into_inner()))
+    }
+
     async fn delete_item(&self, _: Request<GetItemRequest>) -> Reply<()> {
         Ok(Response::new(()))
     }
