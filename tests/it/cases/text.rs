@@ -56,13 +56,30 @@ pub(super) fn bytes(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// Whether two JSON texts say the same: `100` and `1e2` do.
+pub(super) fn equal(found: &Value, expected: &Value) -> bool {
+    match (found, expected) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => {
+            a.as_f64() == b.as_f64()
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let same = |(name, a): (&String, &Value)| b.get(name).is_some_and(|b| equal(a, b));
+            a.len() == b.len() && a.iter().all(same)
+        }
+        _ => found == expected,
+    }
+}
+
 /// Whether `found` has at least the members of `part`, at every level of objects.
 pub(super) fn has(found: &Value, part: &Value) -> bool {
     match (found, part) {
         (Value::Object(found), Value::Object(part)) => {
             part.iter().all(|(name, part)| found.get(name).is_some_and(|found| has(found, part)))
         }
-        _ => found == part,
+        _ => equal(found, part),
     }
 }
 
@@ -76,5 +93,7 @@ fn texts_stand_for_others() {
     );
     let found = serde_json::json!({"a": {"b": 1, "c": 2}, "d": 3});
     assert!(has(&found, &serde_json::json!({"a": {"b": 1}})));
+    assert!(equal(&serde_json::json!([1.0, {"a": 2}]), &serde_json::json!([1, {"a": 2.0}])));
+    assert!(!equal(&serde_json::json!({"a": 1}), &serde_json::json!({"a": 1, "b": 1})));
     assert!(!has(&found, &serde_json::json!({"a": {"b": 2}})));
 }
