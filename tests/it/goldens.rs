@@ -1,13 +1,14 @@
 //! Generated files that are kept: compared byte for byte, rewritten with `BLESS=1`.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use axum::body::Body;
 use transom::{
     Gateway, GatewayBuilder,
     openapi::{self, Version},
+    schema::{BodyRule, HttpMethod},
 };
-use transom_test_services::inventory::Inventory;
+use transom_test_services::{SHAPES_DESCRIPTOR_SET, inventory::Inventory};
 
 use crate::support::inventory_gateway;
 
@@ -143,4 +144,58 @@ async fn the_pages_come_from_inside_and_name_nothing_outside() {
             }
         }
     }
+}
+
+/// Every route, in the order of the schema: what is called, by what method and path, and what of
+/// the request the path and the body are.
+fn routes(builder: GatewayBuilder) -> String {
+    let table = builder.build().unwrap().route_table();
+    let mut text = String::new();
+    for route in table.routes() {
+        let binding = &route.binding;
+        let verb = match &binding.method {
+            HttpMethod::Is(verb) => verb.as_str(),
+            HttpMethod::Any => "*",
+        };
+        let method = table.method(route.method);
+        let stream = match (method.client_streaming, method.server_streaming) {
+            (false, false) => "",
+            (true, false) => " of client streams",
+            (false, true) => " of server streams",
+            (true, true) => " of both streams",
+        };
+        let mut line = format!("{verb:<6} {:<44} {}{stream}", binding.template, method.full_name());
+        let schema = &table.schemas()[route.method.schema];
+        for path in &route.variables {
+            let _ = write!(line, " {{{}}}", path.display(schema));
+        }
+        match &binding.body {
+            BodyRule::None => {}
+            BodyRule::All => line.push_str(" body *"),
+            BodyRule::Field(name) => {
+                let _ = write!(line, " body {name}");
+            }
+        }
+        if let Some(name) = &binding.response_body {
+            let _ = write!(line, " response_body {name}");
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(feature = "users")]
+#[test]
+fn the_routes_of_the_bundled_service() {
+    compare("tests/goldens/user.v1.routes", &routes(users()));
+}
+
+#[test]
+fn the_routes_of_the_test_services() {
+    let inventory = inventory_gateway(Inventory::default());
+    compare("tests/goldens/inventory.v1.routes", &routes(inventory));
+    let nobody = transom::upstream::Upstream::service(tonic::service::Routes::default());
+    let shapes = Gateway::builder().upstream(SHAPES_DESCRIPTOR_SET, nobody);
+    compare("tests/goldens/shapes.v1.routes", &routes(shapes));
 }

@@ -9,13 +9,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=../../proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let mut compiler = protox::Compiler::new(["proto", "../../proto"])?;
-    compiler.include_imports(true).include_source_info(true);
-    compiler.open_files(["inventory/v1/inventory.proto", "google/rpc/error_details.proto"])?;
-    let descriptors = compiler.encode_file_descriptor_set();
-    fs::write(out.join("inventory.v1.bin"), &descriptors)?;
-    tonic_prost_build::configure()
-        .build_transport(false)
-        .compile_fds(prost_types::FileDescriptorSet::decode(&descriptors[..])?)?;
+    for (name, files) in [
+        ("shapes.v1", &["shapes/v1/shapes.proto"][..]),
+        ("inventory.v1", &["inventory/v1/inventory.proto", "google/rpc/error_details.proto"]),
+    ] {
+        let mut compiler = protox::Compiler::new(["proto", "../../proto"])?;
+        compiler.include_imports(true).include_source_info(true);
+        compiler.open_files(files)?;
+        let descriptors = compiler.encode_file_descriptor_set();
+        fs::write(out.join(format!("{name}.bin")), &descriptors)?;
+        tonic_prost_build::configure()
+            .build_transport(false)
+            .compile_fds(prost_types::FileDescriptorSet::decode(&descriptors[..])?)?;
+    }
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! Services for Transom's tests, known to the gateway by descriptor bytes alone.
 
 pub mod inventory;
+pub mod shapes;
 
 /// Everything `inventory/v1/inventory.proto` needs, as an encoded `FileDescriptorSet`.
 pub const INVENTORY_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/inventory.v1.bin"));
+
+/// Everything `shapes/v1/shapes.proto` needs, as an encoded `FileDescriptorSet`.
+pub const SHAPES_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shapes.v1.bin"));
 
 /// Generated messages.
 pub mod google {
