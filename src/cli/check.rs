@@ -15,6 +15,7 @@ use crate::{
     routing::{Lint, RouteTable},
     schema::{Position, Problem, Problems},
     transcoding::Transcoder,
+    upstream::Upstream,
 };
 
 #[derive(Args)]
@@ -39,11 +40,12 @@ impl Check {
             Ok(config) => config,
             Err(fault) => return Ok(Report::of_problems(vec![fault.problem])),
         };
+        let position = self.schema.config_position();
+        let of_config = |message| Problem { position: position.clone(), message };
+        let mut problems: Vec<_> = config.check().err().into_iter().map(of_config).collect();
+        let remotes = config.upstreams.iter().map(Upstream::remote);
+        problems.extend(remotes.filter_map(|r| r.err().map(|error| of_config(error.to_string()))));
         self.schema.apply(&mut config)?;
-        let mut problems = Vec::new();
-        if let Err(message) = config.check() {
-            problems.push(Problem { position: self.schema.config_position(), message });
-        }
         let Loaded { schemas, table } = schema::load(&config)?;
         problems.extend(table.err().into_iter().flat_map(|Problems(found)| found));
         for schema in &schemas {

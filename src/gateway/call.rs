@@ -73,7 +73,7 @@ impl Call {
             headers.insert(timeout::GRPC_TIMEOUT, timeout);
         }
         let mut upstream = self.table.served[self.target.method.schema].upstream.clone();
-        UpstreamReply::new(upstream.call(request))
+        UpstreamReply::new(upstream.call(request), self.deadline)
     }
 
     /// Appends a response message as the JSON its route asks for.

@@ -23,6 +23,12 @@ impl Deadline {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether it has come, as exactly as two processes can agree on it.
+    pub(super) fn is_here(self) -> bool {
+        const TIMERS_DIFFER: Duration = Duration::from_millis(5);
+        self.remaining().is_some_and(|remaining| remaining <= TIMERS_DIFFER)
+    }
+
     /// What `work` answers, unless the deadline comes first; then `work` is dropped.
     pub(super) async fn within<T>(
         self,

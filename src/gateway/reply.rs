@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 
+use super::deadline::{self, Deadline};
 use crate::{
     protocol::{
         envelope::{Envelope, EnvelopeError, EnvelopeReader, TooLarge},
@@ -41,6 +42,7 @@ pub(super) struct UpstreamReply {
     metadata: Option<HeaderMap>,
     /// How its messages are compressed, if they are: for callers whose bytes they become.
     encoding: Option<HeaderValue>,
+    deadline: Deadline,
 }
 
 enum State {
@@ -50,8 +52,8 @@ enum State {
 }
 
 impl UpstreamReply {
-    pub(super) fn new(future: UpstreamFuture) -> Self {
-        Self { state: State::Asking(future), metadata: None, encoding: None }
+    pub(super) fn new(future: UpstreamFuture, deadline: Deadline) -> Self {
+        Self { state: State::Asking(future), metadata: None, encoding: None, deadline }
     }
 
     /// The leading metadata for the caller, once the upstream's head has come.
@@ -125,6 +127,11 @@ impl UpstreamReply {
 
     fn end(&mut self, end: CallEnd) -> Poll<ReplyEvent> {
         self.state = State::Ended;
+        let end = end.map_err(|refusal| match refusal.status.code {
+            // The upstream's timer was the faster one, and some upstreams call that a cancellation.
+            Code::Cancelled if self.deadline.is_here() => deadline::passed(),
+            _ => refusal,
+        });
         Poll::Ready(ReplyEvent::End(end))
     }
 

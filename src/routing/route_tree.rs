@@ -20,7 +20,7 @@ mod build;
 mod segments;
 
 pub use build::RouteTreeBuilder;
-use segments::Segments;
+use segments::{Segments, is_dots};
 
 /// Why a path cannot be looked up at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,10 +125,10 @@ impl RouteTree {
         if self.nodes.is_empty() || !path.starts_with('/') || segments.has_empty() {
             return Ok((Found::Nothing, 0));
         }
-        let mut found = search.run(&mut segments);
+        let mut found = search.run(&mut segments)?;
         if found.is_none() && matches!(search.others, Others::Seen) {
             search.others = Others::Collected(BTreeSet::new());
-            found = search.run(&mut segments);
+            found = search.run(&mut segments)?;
         }
         let visits = search.visits;
         let found = match (found, search.others) {
@@ -196,7 +196,7 @@ struct Search<'t> {
 }
 
 impl Search<'_> {
-    fn run(&mut self, segments: &mut Segments<'_>) -> Option<u32> {
+    fn run(&mut self, segments: &mut Segments<'_>) -> Result<Option<u32>, PathError> {
         // `:verb` is a verb only where a route has it; otherwise it is part of the value.
         let split = segments.split_verb();
         if let Some((head, verb)) = split.and_then(|(h, v)| Some((h, self.tree.verb(&v)?)))
@@ -204,12 +204,15 @@ impl Search<'_> {
         {
             let full = segments.replace_last(head);
             let found = self.descend(0, segments.as_slice(), verb);
-            segments.replace_last(full);
+            let head = segments.replace_last(full);
             if found.is_some() {
-                return found;
+                return match is_dots(&head) {
+                    true => Err(PathError::DotSegment),
+                    false => Ok(found),
+                };
             }
         }
-        self.descend(0, segments.as_slice(), NONE)
+        Ok(self.descend(0, segments.as_slice(), NONE))
     }
 
     /// Goes on from a node with the segments that are left. As deep as the longest template: only
@@ -328,6 +331,8 @@ mod tests {
         assert_eq!(find(&tree, "GET /v1/a:watch"), Ok(Found::Route(2)));
         assert_eq!(find(&tree, "GET /v1/a%3Awatch"), Ok(Found::Route(0)));
         assert_eq!(find(&tree, "GET /v1/a:b:watch"), Ok(Found::Route(2)));
+        assert_eq!(find(&tree, "GET /v1/..:watch"), Err(PathError::DotSegment));
+        assert_eq!(find(&tree, "GET /v1/..:archive"), Ok(Found::Route(0)));
         assert_eq!(find(&tree, "GET /v1/:watch"), Ok(Found::Route(0)));
     }
 

@@ -48,10 +48,18 @@ pub fn compile_protos(sources: &[(String, String)]) -> Result<Bytes, Problems> {
         if error.to_string().contains("edition") {
             problem.message.push_str(": compile it with protoc, and use --descriptor-set");
         }
-        problem.position =
-            error.file().map(|file| Position { file: file.to_owned(), line_column: None });
+        problem.position = error.file().map(|file| Position {
+            file: file.to_owned(),
+            line_column: line_column(&format!("{error:?}"), file),
+        });
         Problems(vec![problem])
     })
+}
+
+/// The compiler tells line and column in the debug form of its errors alone: `a.proto:2:13: …`.
+fn line_column(debug: &str, file: &str) -> Option<(u32, u32)> {
+    let mut numbers = debug.strip_prefix(file)?.strip_prefix(':')?.split(':');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// A `FileDescriptorSet` whose files stay encoded.
@@ -109,7 +117,11 @@ mod tests {
             compile_protos(&sources).unwrap_err().to_string()
         };
         let unknown = compile("syntax = \"proto3\";\nmessage M { Nope x = 1; }");
-        assert!(unknown.starts_with("a.proto") && unknown.contains("Nope"), "{unknown}");
+        assert!(unknown.starts_with("a.proto:2:13: ") && unknown.contains("Nope"), "{unknown}");
+        let broken = compile("syntax = \"proto3\";\nmessage M {\n  string x = 1 }");
+        assert!(broken.starts_with("a.proto:3:16: "), "{broken}");
+        let import = compile("syntax = \"proto3\";\nimport \"nope.proto\";\n");
+        assert!(import.starts_with("a.proto:2:"), "{import}");
         let edition = compile("edition = \"2023\";\nmessage M {}");
         assert!(edition.contains("--descriptor-set"), "{edition}");
     }

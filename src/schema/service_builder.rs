@@ -218,3 +218,41 @@ fn is_infrastructure(package: &str) -> bool {
         .iter()
         .any(|prefix| format!("{package}.").starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use crate::schema::{
+        Schema, compile_protos,
+        descriptor_set::{FileDescriptorSet, SourceLocation},
+    };
+
+    #[test]
+    fn an_additional_binding_is_where_the_compiler_says_it_is() {
+        let source = r#"syntax = "proto3"; package s; import "google/api/annotations.proto";
+message M {}
+service S {
+  rpc R(M) returns (M) {
+    option (google.api.http) = {
+      get: "/a"
+      additional_bindings {get: "/b"}
+      additional_bindings {get: "/c"}
+    };
+  }
+}"#;
+        let bytes = compile_protos(&[("s.proto".to_owned(), source.to_owned())]).unwrap();
+        let mut set = FileDescriptorSet::decode(bytes).unwrap();
+        let file = set.file.iter_mut().find(|file| file.name == "s.proto").unwrap();
+        // As compilers do that look into options.
+        file.source_code_info.as_mut().unwrap().location.push(SourceLocation {
+            path: vec![6, 0, 2, 0, 4, super::HTTP, super::ADDITIONAL_BINDINGS, 1],
+            span: vec![7, 6, 37],
+            leading_comments: String::new(),
+        });
+        let schema = Schema::from_descriptor_set(set.encode_to_vec()).unwrap();
+        let bindings = schema.services()[0].methods[0].bindings.iter();
+        let places: Vec<_> = bindings.map(|binding| binding.position.to_string()).collect();
+        assert_eq!(places, ["s.proto:5:5", "s.proto:5:5", "s.proto:8:7"]);
+    }
+}

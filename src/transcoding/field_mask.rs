@@ -1,5 +1,7 @@
 //! The paths of a `google.protobuf.FieldMask`: `snake_case` on the wire, `lowerCamel` in JSON.
 
+use std::borrow::Cow;
+
 /// Appends a path as JSON has it. False where the way back would lead to another path.
 pub(super) fn put_json_path(out: &mut String, path: &str) -> bool {
     let mut after_underscore = false;
@@ -17,17 +19,38 @@ pub(super) fn put_json_path(out: &mut String, path: &str) -> bool {
     !after_underscore
 }
 
-/// Appends a path as the wire has it. False where it has a character that no field's JSON name
-/// has.
+/// Appends a path as the wire has it. False where it is none of JSON names.
 pub(super) fn put_proto_path(out: &mut Vec<u8>, path: &str) -> bool {
-    for c in path.chars() {
-        match c {
-            'A'..='Z' => out.extend_from_slice(&[b'_', c.to_ascii_lowercase() as u8]),
-            '_' => return false,
-            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    if path.split('.').any(str::is_empty) {
+        return false;
+    }
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' => out.extend_from_slice(&[b'_', byte.to_ascii_lowercase()]),
+            b'a'..=b'z' | b'0'..=b'9' | b'.' => out.push(byte),
+            _ => return false,
         }
     }
     true
+}
+
+/// Paths between commas, each `snake_case` one as JSON has it; others are left as they are.
+pub(super) fn json_paths(paths: &str) -> Cow<'_, str> {
+    if !paths.contains('_') {
+        return Cow::Borrowed(paths);
+    }
+    let mut json = String::with_capacity(paths.len());
+    for (number, path) in paths.split(',').enumerate() {
+        if number > 0 {
+            json.push(',');
+        }
+        let start = json.len();
+        if !put_json_path(&mut json, path) {
+            json.truncate(start);
+            json.push_str(path);
+        }
+    }
+    Cow::Owned(json)
 }
 
 #[cfg(test)]
@@ -36,7 +59,7 @@ mod tests {
 
     #[test]
     fn paths_go_there_and_back_or_are_refused() {
-        for (proto, json) in [("a", "a"), ("a_b.c_d", "aB.cD"), ("", ""), ("a1.b", "a1.b")] {
+        for (proto, json) in [("a", "a"), ("a_b.c_d", "aB.cD"), ("a1.b", "a1.b")] {
             let (mut there, mut back) = (String::new(), Vec::new());
             assert!(put_json_path(&mut there, proto) && put_proto_path(&mut back, json));
             assert_eq!((there.as_str(), back.as_slice()), (json, proto.as_bytes()));
@@ -44,6 +67,20 @@ mod tests {
         for proto in ["aB", "a__b", "a_", "a_1", "a_.b", "a,b", "a_B"] {
             assert!(!put_json_path(&mut String::new(), proto), "{proto}");
         }
-        assert!(!put_proto_path(&mut Vec::new(), "a_b"));
+        for json in ["a_b", "", "a..b", ".a", "a.", "a+b", "a b", "\u{e9}"] {
+            assert!(!put_proto_path(&mut Vec::new(), json), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_url_may_have_either_names() {
+        for (paths, json) in [
+            ("display_name,address.post_code", "displayName,address.postCode"),
+            ("displayName,post_code", "displayName,postCode"),
+            ("aB_c,d_e", "aB_c,dE"),
+            ("a,b", "a,b"),
+        ] {
+            assert_eq!(json_paths(paths), json);
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use super::json_text;
+
 /// JSON that is not a message of the expected type: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError {
@@ -105,11 +107,22 @@ impl<'j> Walk<'j> {
 /// Of a key, no more than so many characters are told.
 const SHOWN: usize = 100;
 
+const AMBIGUOUS: &[char] = &['.', '[', ']', '"', ' '];
+
 fn tell(stack: &[Frame<'_>]) -> String {
     let mut path = String::new();
     for frame in stack {
         match frame {
             Frame::Object(key) if key.is_empty() => {}
+            // A key of a map that would read as several: `labels["a.b"]`.
+            Frame::Object(key) if !key.starts_with('[') && key.contains(AMBIGUOUS) => {
+                let mut quoted = Vec::new();
+                let shown: String = key.chars().take(SHOWN).collect();
+                json_text::put_str(&mut quoted, &shown);
+                path.push('[');
+                path.push_str(&String::from_utf8_lossy(&quoted));
+                path.push(']');
+            }
             Frame::Object(key) => {
                 if !path.is_empty() {
                     path.push('.');
@@ -163,7 +176,7 @@ mod tests {
         assert_eq!(at(b"\"x\""), "x");
         assert_eq!(at(b"[\"a\""), "user.emails");
         assert_eq!(at(b"{\"user"), "");
-        assert_eq!(path(br#"{"a.\u0062":{"":{"c":1}}}"#, 20), "a.b.c");
+        assert_eq!(path(br#"{"a.\u0062":{"":{"c":1}}}"#, 20), r#"["a.b"].c"#);
     }
 
     #[test]

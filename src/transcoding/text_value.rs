@@ -3,7 +3,7 @@
 //! What a text may say is what JSON may say in quotes, and is read by the same reader.
 
 use super::{
-    ReadOptions, Transcoder,
+    ReadOptions, Transcoder, field_mask,
     form::Form,
     json_text,
     plan::FieldPlan,
@@ -46,14 +46,19 @@ impl Transcoder {
             }
             Kind::Bool => text.to_owned(),
             // A number is one, and anything else is a name.
-            Kind::Enum(_) if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+            Kind::Enum(_)
+                if text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+                    && text.parse::<f64>().is_ok() =>
+            {
                 text.to_owned()
             }
             Kind::Message(message) | Kind::Group(message) => {
                 let plan = self.plans.message(message);
                 match plan.form {
                     Form::Wrapper => self.json_of_text(&plan.fields[0], text)?,
-                    Form::Timestamp | Form::Duration | Form::FieldMask => quote(text),
+                    Form::Timestamp | Form::Duration => quote(text),
+                    // What a URL says may be the names of the proto as well.
+                    Form::FieldMask => quote(&field_mask::json_paths(text)),
                     Form::Struct | Form::Value | Form::ListValue => text.to_owned(),
                     Form::Object | Form::Any | Form::Empty => {
                         return Err(format!("{} is a message: name one of its fields", plan.name));

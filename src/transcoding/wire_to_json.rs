@@ -186,7 +186,9 @@ impl Transcoder {
             out.truncate(start);
             return Err(writer.fault.unwrap_or_default().tell());
         }
-        if options.pretty && !pretty::indent(out, start, writer.limit) {
+        let fits = out.len() <= writer.limit
+            && (!options.pretty || pretty::indent(out, start, writer.limit));
+        if !fits {
             out.truncate(start);
             return Err(Fault::too_long(wire.len()).tell());
         }

@@ -321,7 +321,9 @@ fn check_tells_errors_and_warnings_with_their_places() {
         "http:\n  rules:\n    - selector: c.S.A\n      get: /docs\n    - selector: c.S.B\n      \
            get: /b\n",
     );
-    let upstream = format!("[[upstreams]]\nproto = {protos:?}\nservice_config = {file:?}\n");
+    let upstream = format!(
+        "[[upstreams]]\nurl = \"http://a\"\nproto = {protos:?}\nservice_config = {file:?}\n"
+    );
     let config = path("transom.toml");
     std::fs::write(&config, &upstream).unwrap();
     let (code, text) = prints(&["check", "--config", &config]);
@@ -331,5 +333,8 @@ fn check_tells_errors_and_warnings_with_their_places() {
     assert_eq!(prints(&["check", "--config", &config]).0, 0);
     std::fs::write(&config, format!("{upstream}\ncolour = 1\n")).unwrap();
     let (code, text) = prints(&["check", "--config", &config]);
-    assert!(code == 1 && text.starts_with(&format!("{config}:5:1: error: unknown")), "{text}");
+    assert!(code == 1 && text.starts_with(&format!("{config}:6:1: error: unknown")), "{text}");
+    std::fs::write(&config, upstream.replace("http:", "gopher:")).unwrap();
+    let (code, text) = prints(&["check", "--config", &config]);
+    assert!(code == 1 && text.contains(&format!("{config}: error: `gopher://a` is no")), "{text}");
 }

@@ -110,7 +110,7 @@ async fn rules_replace_annotations_and_the_last_one_wins() {
     let gateway = gateway(RULES);
     for (line, status) in [
         // The annotation is gone, and so is the earlier rule.
-        ("GET /v1/everything", 404),
+        ("GET /v1/everything", 405),
         ("GET /ping", 404),
         ("GET /pong", 200),
         // What no rule selects keeps its annotation, and every method its own name.

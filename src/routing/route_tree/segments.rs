@@ -11,6 +11,11 @@ pub(super) type Segment<'p> = Cow<'p, str>;
 /// So many segments need no memory of their own; few paths have more.
 const INLINE: usize = 12;
 
+/// Whether some would take it for a way to another path.
+pub(super) fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
+}
+
 /// The segments of a path.
 pub(super) struct Segments<'p> {
     inline: [Segment<'p>; INLINE],
@@ -41,7 +46,7 @@ impl<'p> Segments<'p> {
                 true => Cow::Borrowed(raw),
                 false => percent_encoding::decode(raw, Slashes::Decode)?,
             };
-            if segment == "." || segment == ".." {
+            if is_dots(&segment) {
                 return Err(PathError::DotSegment);
             }
             segments.has_empty |= segment.is_empty();
