@@ -100,7 +100,7 @@ async fn through_transom(address: SocketAddr, memory: Memory) -> Result<(), Erro
     let readiness = Readiness::new();
     let router = Router::new().fallback_service(gateway.clone());
     let router = server::router(router, readiness.clone(), &config.pages);
-    let front = server::front(router, config.pages.clone(), gateway.clone());
+    let front = server::front(router, &config.pages, gateway.clone());
     let service = layers::stack(front, &config);
     let listener = server::bind(address, config.listener.backlog)?;
     // Nobody asks it to stop: it is killed.

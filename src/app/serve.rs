@@ -39,7 +39,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let router =
         rpc_services.router().merge(docs.router(&config.pages)).fallback_service(gateway.clone());
     let router = server::router(router, readiness.clone(), &config.pages);
-    let front = server::front(router, config.pages.clone(), gateway.clone());
+    let front = server::front(router, &config.pages, gateway.clone());
     let service = layers::stack(front, &config);
     let stops = stop_signals()?;
     announce(&banner::serve(&config, &gateway));

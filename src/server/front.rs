@@ -1,6 +1,6 @@
 //! Calls go to the gateway, and all that may be a page to the router.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{Router, body::Body};
 use futures_util::{TryFutureExt as _, future::Either};
@@ -17,10 +17,13 @@ const RPC_PREFIX: &str = "/grpc.";
 /// what a small call costs; only pages pay that.
 pub fn front(
     mut router: Router,
-    pages: Pages,
+    pages: &Pages,
     mut gateway: Gateway,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone
-{
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ use<> {
+    // Cloned with every call.
+    let pages = Arc::new(pages.clone());
     service_fn(move |request: Request<Body>| {
         let path = request.uri().path();
         match path.starts_with(RPC_PREFIX) || pages.may_be_at(path) {

@@ -51,7 +51,7 @@ pub(crate) fn app_with(
     readiness.set(true);
     let router = axum::Router::new().fallback_service(gateway.clone());
     let router = server::router(router, readiness, &config.pages);
-    layers::stack(server::front(router, config.pages.clone(), gateway.clone()), config)
+    layers::stack(server::front(router, &config.pages, gateway.clone()), config)
 }
 
 /// A request as a line: `GET /v1/users?page_size=1`.
