@@ -145,6 +145,11 @@ impl RouteTable {
         self.rpcs.get(path).copied()
     }
 
+    /// Every HTTP method that some rule names.
+    pub fn http_methods(&self) -> impl Iterator<Item = &Verb> {
+        self.tree.methods()
+    }
+
     /// The route of a REST call.
     pub fn find(&self, method: &Verb, path: &str) -> Result<Found, PathError> {
         self.tree.find(method, path)

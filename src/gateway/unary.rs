@@ -22,13 +22,12 @@ pub(super) async fn call(
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
     // Which type an HTTP body has is the upstream's to say, and not known before.
+    let pretty = rest::pretty_print(&head)?;
     if call.raw_response().is_none() {
         rest::check_accept(&head.headers, "application/json")?;
         call.write = json_dialect::write_options(&head.headers, "application/json")?;
         call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
-        if let Some(pretty) = rest::pretty_print(&head)? {
-            call.write.pretty = pretty;
-        }
+        call.write.pretty = pretty.unwrap_or(call.write.pretty);
     }
     if call.method().client_streaming {
         return stream_in(call, head, body).await.map(Answer::respond);

@@ -7,7 +7,7 @@ use futures_util::{TryFutureExt as _, future::Either};
 use http::{Request, Response};
 use tower::{Service, service_fn};
 
-use crate::{config::Pages, gateway::Gateway};
+use crate::{config::Pages, gateway::Gateway, protocol::Protocol};
 
 /// The paths of health and reflection, which gRPC fixes.
 const RPC_PREFIX: &str = "/grpc.";
@@ -26,7 +26,10 @@ pub fn front(
     let pages = Arc::new(pages.clone());
     service_fn(move |request: Request<Body>| {
         let path = request.uri().path();
-        match path.starts_with(RPC_PREFIX) || pages.may_be_at(path) {
+        // Health and reflection speak gRPC alone; whoever else asks is told so by the gateway.
+        let is_rpc =
+            path.starts_with(RPC_PREFIX) && Protocol::detect(request.headers()) == Protocol::Grpc;
+        match is_rpc || pages.may_be_at(path) {
             true => Either::Left(router.call(request)),
             false => Either::Right(gateway.call(request).map_ok(|answer| answer.map(Body::new))),
         }
