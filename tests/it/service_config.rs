@@ -171,6 +171,11 @@ async fn slashes_are_decoded_where_the_configuration_says_so() {
             assert_eq!(found.json(), text, "{line}");
         }
     }
+    // What is decoded makes segments too.
+    for line in ["GET /files/a%2F..%2Fb", "GET /pair/a/b%2f.", "GET /pair/a%2F%2Fb/c"] {
+        assert_eq!(ask(&gateway(&fully), line, "").await.status, 400, "{line}");
+        assert_eq!(ask(&gateway(RULES), line, "").await.status, 200, "{line}");
+    }
 }
 
 #[test]
