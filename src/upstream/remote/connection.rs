@@ -216,6 +216,33 @@ mod tests {
         assert!(!connection.is_usable());
     }
 
+    #[tokio::test]
+    async fn calls_that_are_given_up_leave_the_connection_to_others() {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        tokio::spawn(async move {
+            let mut connection = h2::server::handshake(theirs).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+                // Much that nobody waits for any more when it arrives.
+                tokio::spawn(async move {
+                    while body.send_data(Bytes::from_static(b"late"), false).is_ok() {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+        });
+        let builder = super::super::connect::builder(64 << 10);
+        let connection = Connection::open(&builder, KEEP_ALIVE, ours).await.unwrap();
+        for _ in 0..20 {
+            let calls: Vec<_> = (0..100).map(|_| call(&connection)).collect();
+            for call in calls {
+                // Its head is on its way, and so is what follows.
+                assert!(call.response.await.is_ok());
+            }
+        }
+        assert!(connection.is_usable());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_quiet_connection_is_none_that_is_dead() {
         // Nobody calls, and nobody is asked whether he lives.
