@@ -48,14 +48,13 @@ impl UpstreamOptions {
             self.descriptor_set.is_some() || self.proto.is_some() || self.service_config.is_some();
         if self.upstream.is_empty() && (of_one || !self.services.is_empty()) {
             let message = "--descriptor-set, --proto, --service-config and --services are of an \
-                           upstream: say which with --upstream URL\n";
-            let kind = ErrorKind::MissingRequiredArgument;
-            return Err(Error::Usage(clap::Error::raw(kind, message)));
+                           upstream: say which with --upstream URL";
+            return Err(usage(ErrorKind::MissingRequiredArgument, message));
         }
         if of_one && self.upstream.len() > 1 {
             let message = "--descriptor-set, --proto and --service-config are of one upstream: \
                            describe several in a configuration file, as [[upstreams]]";
-            return Err(Error::Config(message.to_owned()));
+            return Err(usage(ErrorKind::ArgumentConflict, message));
         }
         if !self.upstream.is_empty() {
             config.upstreams = self.upstream.iter().map(|url| self.described(url)).collect();
@@ -161,6 +160,10 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Error> {
         false => Err(Problems(problems)),
     };
     Ok(Loaded { schemas, table })
+}
+
+fn usage(kind: ErrorKind, message: &str) -> Error {
+    Error::Usage(clap::Error::raw(kind, format!("{message}\n")))
 }
 
 fn nowhere(message: String) -> Problems {
