@@ -75,7 +75,7 @@ impl RouteTable {
     fn lint_methods(&self, lints: &mut Vec<Lint>) {
         for schema in &self.schemas {
             for method in schema.services().iter().flat_map(|service| &service.methods) {
-                if method.bindings.is_empty() {
+                if !method.has_rule {
                     lints.push(Lint {
                         kind: LintKind::Unannotated,
                         position: method.position.clone(),

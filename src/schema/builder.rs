@@ -57,19 +57,20 @@ struct FieldNote {
 }
 
 impl<'d> Builder<'d> {
+    /// What could be built, without what the problems are about.
     pub(super) fn build(
         mut self,
         bytes: Bytes,
         set: &'d descriptor_set::FileDescriptorSet,
         exposure: &Exposure,
-    ) -> Result<Schema, Problems> {
+    ) -> (Option<Schema>, Problems) {
         for file in &set.file {
             self.declare_file(file);
         }
         // What refers to types that were refused would only be told again.
         if !self.problems.is_empty() {
             self.problems.sort();
-            return Err(Problems(self.problems));
+            return (None, Problems(self.problems));
         }
         let declared = std::mem::take(&mut self.messages);
         let messages: Vec<_> =
@@ -81,12 +82,9 @@ impl<'d> Builder<'d> {
         for file in &set.file {
             services.add_file(file);
         }
-        let Services { services, overridden_rules, fully_decode } = services.finish();
-        if !self.problems.is_empty() {
-            self.problems.sort();
-            return Err(Problems(self.problems));
-        }
-        Ok(Schema {
+        let Services { services, overridden_rules, fully_decode, is_whole } = services.finish();
+        self.problems.sort();
+        let schema = is_whole.then_some(Schema {
             descriptor_set: bytes,
             messages,
             enums: self.enums,
@@ -95,7 +93,8 @@ impl<'d> Builder<'d> {
             overridden_rules,
             fully_decode,
             messages_by_name: self.messages_by_name,
-        })
+        });
+        (schema, Problems(self.problems))
     }
 
     fn declare_file(&mut self, file: &'d descriptor_set::FileDescriptor) {

@@ -11,8 +11,8 @@ use tokio::runtime::Runtime;
 
 use super::{
     super::{
-        Error, common,
-        schema::{self, SchemaOptions},
+        Error,
+        schema::{SchemaOptions, cannot_be_served},
     },
     own::{Own, own},
     recorder::Recorder,
@@ -71,24 +71,19 @@ pub(super) enum Ending {
 
 impl Explainer {
     pub(super) fn new(options: &SchemaOptions) -> Result<Self, Error> {
-        let fail = |error: &dyn std::fmt::Display| {
-            Error::Config(format!("the schema cannot be served:\n{error}"))
-        };
-        let mut config = options.read_config()?;
-        options.apply(&mut config)?;
-        common::check(&config)?;
-        let loaded = schema::load(&config)?;
+        let config = options.config()?;
+        let loaded = options.load(&config)?;
         // With every problem, those that kept a schema from being built among them.
-        loaded.table.map_err(|problems| fail(&problems))?;
+        loaded.table()?;
         let recorder = Recorder::default();
         let mut builder = Gateway::builder().limits(config.limits).deadlines(config.deadlines);
         let mut transcoders = Vec::with_capacity(loaded.schemas.len());
         for schema in loaded.schemas {
             let transcoder = Transcoder::new(Arc::clone(&schema));
-            transcoders.push(transcoder.map_err(|problems| fail(&problems))?);
+            transcoders.push(transcoder.map_err(|problems| cannot_be_served(&problems))?);
             builder = builder.schema(schema, recorder.upstream());
         }
-        let gateway = builder.build().map_err(|problems| fail(&problems))?;
+        let gateway = builder.build().map_err(|problems| cannot_be_served(&problems))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| Error::Config(error.to_string()))?;
         let (table, pages) = (gateway.route_table(), config.pages);
