@@ -82,7 +82,11 @@ pub async fn load(options: &config::Upstream) -> Result<Source, SourceError> {
         return known(read_descriptor_set(file)?);
     }
     if let Some(directory) = &options.proto {
-        return known(schema::compile_protos(&sources(directory)?)?);
+        return match schema::compile_protos(&sources(directory)?) {
+            Ok(set) => known(set),
+            // The compiler tells one problem, and a survey all of them.
+            Err(_) => Err(survey(options).await.1.into()),
+        };
     }
     match ask(options).await? {
         Ok(set) => known(set),

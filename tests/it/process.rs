@@ -455,6 +455,12 @@ fn check_goes_on_behind_what_is_wrong() {
     );
     assert_eq!((code, text.as_str()), (1, expected.as_str()));
 
+    // Who serves is told of the schema as much.
+    let serve = ["serve", "--upstream", "http://a", "--listen", "127.0.0.1:0"];
+    let (code, error) = fails(&[&serve[..], &check[1..]].concat());
+    let places = [":5:7: no method", ":9:7: a rule has", "c.proto:4:9: `A` uses"];
+    assert!(code == 78 && places.iter().all(|place| error.contains(place)), "{error}");
+
     // Where nothing further can be looked at, no count is made up.
     let counts = |json: &str| {
         let report: serde_json::Value = serde_json::from_str(json).unwrap();
