@@ -158,7 +158,10 @@ async fn ask(options: &config::Upstream) -> Result<Option<Described>, Error> {
     match schema_source::load(options).await? {
         Source::Known(described) => Ok(Some(described)),
         Source::Unavailable(error) => {
-            tracing::warn!(url = options.url, %error, "the schema cannot be asked for yet");
+            // Why there is no connection is logged by who tried.
+            if !error.is_unreached() {
+                tracing::warn!(url = options.url, %error, "the schema cannot be asked for yet");
+            }
             Ok(None)
         }
     }

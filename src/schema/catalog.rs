@@ -36,6 +36,8 @@ pub struct Method {
     pub server_streaming: bool,
     /// What is known of calling it twice.
     pub idempotency: Idempotency,
+    /// Whether there is an HTTP rule for it.
+    pub has_rule: bool,
     /// Its HTTP rule, additional bindings after it: of the service configuration, else its
     /// `google.api.http` option.
     pub bindings: Vec<HttpBinding>,

@@ -73,11 +73,11 @@ impl Connector {
             Ok(Ok(sender)) => Ok(sender),
             Ok(Err(error)) => {
                 tracing::warn!(host = self.host, port = self.port, %error, "no connection");
-                Err(UpstreamError::unavailable("the upstream cannot be reached"))
+                Err(UpstreamError::unreached(false))
             }
             Err(_) => {
                 tracing::warn!(host = self.host, port = self.port, "connecting took too long");
-                Err(UpstreamError::unavailable("the upstream cannot be reached in time"))
+                Err(UpstreamError::unreached(true))
             }
         }
     }
