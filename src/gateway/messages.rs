@@ -30,7 +30,7 @@ enum RequestWay {
     /// Bytes pass; what each message is when decompressed is measured first.
     Measure(EnvelopeReader, Encoding),
     /// Each becomes plain protobuf.
-    Recode(EnvelopeReader, MessageCodec),
+    Recode(EnvelopeReader, Box<MessageCodec>),
 }
 
 impl RequestMessages {
@@ -46,7 +46,7 @@ impl RequestMessages {
     /// One by one.
     pub(super) fn recode(codec: MessageCodec) -> Self {
         let limit = codec.text_limit();
-        let way = RequestWay::Recode(EnvelopeReader::new(limit), codec);
+        let way = RequestWay::Recode(EnvelopeReader::new(limit), Box::new(codec));
         Self { way, limit, passing: Bytes::new(), count: 0 }
     }
 
@@ -134,7 +134,7 @@ pub(super) enum ReplyMessages {
         held: Option<Vec<Bytes>>,
     },
     /// Each becomes what the caller takes.
-    Recode(EnvelopeReader, MessageCodec, u64),
+    Recode(EnvelopeReader, Box<MessageCodec>, u64),
 }
 
 impl ReplyMessages {
@@ -144,7 +144,7 @@ impl ReplyMessages {
     }
 
     pub(super) fn recode(limit: usize, codec: MessageCodec) -> Self {
-        Self::Recode(EnvelopeReader::new(limit), codec, 0)
+        Self::Recode(EnvelopeReader::new(limit), Box::new(codec), 0)
     }
 
     /// Takes bytes of an upstream that names its compression, or none, and puts into `ready` what
