@@ -48,7 +48,7 @@ pub use builder::GatewayBuilder;
 
 use crate::{
     config::{Deadlines, Limits},
-    protocol::{Protocol, accept, metadata, refusal, sse, timeout},
+    protocol::{ConnectForm, Protocol, accept, metadata, refusal, sse, timeout},
     routing::{Found, MethodId, Route, RouteTable},
     schema::Problems,
     status::{Cause, Refusal},
@@ -203,12 +203,16 @@ impl Gateway {
             };
             let is_gettable = matches!(protocol, Protocol::Connect(..))
                 && connect::is_gettable(table.routes.method(method));
-            if head.method != Verb::POST && !(is_gettable && head.method == Verb::GET) {
+            let is_get = is_gettable && matches!(protocol, Protocol::Connect(ConnectForm::Get, _));
+            if head.method != Verb::POST && !is_get {
                 let served = if is_gettable { &["GET", "POST"][..] } else { &["POST"] };
                 let served = served.iter().map(|&verb| verb.to_owned()).collect();
                 return Err(verbs::wrong_method(&served, &head.method));
             }
             return Ok(Some(Target { method, route: None }));
+        }
+        if head.method == Verb::OPTIONS && path == verbs::EVERYWHERE {
+            return Ok(None);
         }
         match table.routes.find(&head.method, path) {
             Ok(Found::Route(number))
@@ -263,7 +267,9 @@ impl Gateway {
                 None => streaming::call(call, head, body).await,
             },
             Protocol::Rest => unary::call(call, head, body).await,
-            _ => rpc::call(call, head, body).await,
+            Protocol::Grpc(_) | Protocol::GrpcWeb(..) | Protocol::Connect(..) => {
+                rpc::call(call, head, body).await
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Method {
     pub comment: String,
     /// The path of gRPC calls: `/user.v1.UserService/GetUser`.
     pub path: String,
+    /// The same, ready to be asked for.
+    pub uri: http::Uri,
     /// The type of each request message.
     pub input: MessageIndex,
     /// The type of each response message.

@@ -150,6 +150,8 @@ impl<'b> ServiceBuilder<'b> {
         Some(Method {
             name: method.name.clone(),
             comment: source.comment(path),
+            // Full names are letters, digits, `_` and `.`: always a valid URI.
+            uri: format!("/{service}/{}", method.name).parse().unwrap_or_default(),
             path: format!("/{service}/{}", method.name),
             input,
             output,
