@@ -113,7 +113,7 @@ async fn unary_answer(
     mut reply: UpstreamReply,
 ) -> Result<Response<ReplyBody>, Refusal> {
     // Whether it may be compressed is known with the head, which comes before any bytes.
-    let mut scanner = EnvelopeScanner::new(call.shared.limits.message_limit_bytes, false);
+    let mut scanner = EnvelopeScanner::new(call.shared.limits.reply_message_limit_bytes, false);
     let mut pieces = VecDeque::with_capacity(2);
     let trailers = loop {
         match reply.event().await {
@@ -159,7 +159,7 @@ async fn stream_answer(
     if let Some(ReplyEvent::End(Err(refusal))) = first {
         return Err(refusal);
     }
-    let limit = call.shared.limits.message_limit_bytes;
+    let limit = call.shared.limits.reply_message_limit_bytes;
     let mut response = respond(call.protocol, &reply, ReplyBody::none());
     *response.body_mut() = ReplyBody::stream(MessageStream {
         scanner: EnvelopeScanner::new(limit, reply.encoding().is_some()),

@@ -65,7 +65,7 @@ struct Answer {
 
 async fn answer(call: &Call, body: RequestBody) -> Result<Answer, Refusal> {
     let mut reply = call.start(body);
-    let limit = call.shared.limits.message_limit_bytes;
+    let limit = call.shared.limits.reply_message_limit_bytes;
     let (message, trailers) = reply.one_message(limit).await?;
 
     let mut headers = reply.metadata().cloned().unwrap_or_default();
