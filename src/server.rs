@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 mod caller_io;
 mod connection;
 mod docs;
+mod linger;
 mod pages;
 mod readiness;
 mod worker;

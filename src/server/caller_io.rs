@@ -24,6 +24,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use super::linger::Linger;
+
 /// What every HTTP/2 connection begins with: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -160,6 +162,7 @@ pub(super) struct CallerIo {
     head: Option<HeadTimer>,
     clock: HeadClock,
     stall: Stall,
+    linger: Linger,
 }
 
 /// How long a write has been waiting for a caller that takes nothing.
@@ -181,7 +184,8 @@ struct HeadTimer {
 impl CallerIo {
     /// A connection that closes when its caller takes nothing for as long as `stall`.
     pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, stall: Duration) -> Self {
-        Self { stream, read, head: None, clock, stall: Stall { limit: stall, sleep: None } }
+        let stall = Stall { limit: stall, sleep: None };
+        Self { stream, read, head: None, clock, stall, linger: Linger::default() }
     }
 
     /// The same, with a limit for each head of HTTP/1.
@@ -277,8 +281,9 @@ impl AsyncWrite for CallerIo {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.linger.poll_shutdown(&mut this.stream, cx)
     }
 
     fn poll_write_vectored(

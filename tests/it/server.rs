@@ -297,3 +297,22 @@ async fn a_second_stop_does_not_wait() {
     running.stops.send(Stop::Graceful).await.unwrap();
     within(20, running.server).await.unwrap();
 }
+
+/// A caller that sends a body for which it was refused long ago still reads why.
+#[tokio::test]
+async fn a_refusal_is_read_by_whoever_is_still_sending() {
+    let running = start(two_workers(), Drain::default()).await;
+    let head = "POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n";
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // The head of the answer shows that nobody waits for the body.
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 404");
+    for _ in 0..90 {
+        stream.write_all(&[b' '; 10_000]).await.unwrap();
+    }
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("no route for /nowhere"), "{rest}");
+}
