@@ -25,14 +25,19 @@ mod body;
 mod builder;
 mod call;
 mod collect;
+mod connect;
 mod deadline;
 mod download;
+mod ending;
 mod grpc_web;
 mod guard;
+mod message_codec;
+mod messages;
 mod passthrough;
 mod reply;
 mod rest;
 mod rest_stream;
+mod rpc;
 mod streaming;
 mod unary;
 mod upload;
@@ -165,7 +170,7 @@ impl Gateway {
     /// The answer, with the body that HEAD is not sent.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
-        let protocol = Protocol::detect(&head.headers);
+        let protocol = Protocol::detect(&head.method, &head.uri, &head.headers);
         let form = match protocol {
             Protocol::Rest if accept::names(&head.headers, refusal::PROBLEM_JSON) => Form::Problem,
             protocol => Form::Of(protocol),
@@ -196,8 +201,12 @@ impl Gateway {
             let Some(method) = table.routes.find_rpc(path) else {
                 return Err(table.unknown(Cause::UnknownRpc, format!("no method {path}")));
             };
-            if head.method != Verb::POST {
-                return Err(verbs::wrong_method(&["POST".to_owned()].into(), &head.method));
+            let is_gettable = matches!(protocol, Protocol::Connect(..))
+                && connect::is_gettable(table.routes.method(method));
+            if head.method != Verb::POST && !(is_gettable && head.method == Verb::GET) {
+                let served = if is_gettable { &["GET", "POST"][..] } else { &["POST"] };
+                let served = served.iter().map(|&verb| verb.to_owned()).collect();
+                return Err(verbs::wrong_method(&served, &head.method));
             }
             return Ok(Some(Target { method, route: None }));
         }
@@ -254,7 +263,7 @@ impl Gateway {
                 None => streaming::call(call, head, body).await,
             },
             Protocol::Rest => unary::call(call, head, body).await,
-            Protocol::Grpc | Protocol::GrpcWeb(_) => passthrough::call(call, head, body).await,
+            _ => rpc::call(call, head, body).await,
         }
     }
 }
@@ -287,7 +296,7 @@ fn refuse(form: Form, refusal: &Refusal, transcoder: Option<&Transcoder>) -> Res
         Form::Problem => refusal::render_problem(refusal, transcoder),
     };
     let mut response = response.map(ReplyBody::full);
-    if !matches!(form, Form::Of(Protocol::Grpc | Protocol::GrpcWeb(_))) {
+    if matches!(form, Form::Problem | Form::Of(Protocol::Rest)) {
         rest::put_vary(response.headers_mut());
     }
     response

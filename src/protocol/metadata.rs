@@ -36,22 +36,22 @@ pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap,
     let mut metadata = HeaderMap::with_capacity(8);
     let of_connection = match protocol {
         Protocol::Rest => Vec::new(),
-        Protocol::Grpc | Protocol::GrpcWeb(_) => named_by_connection(headers),
+        _ => named_by_connection(headers),
     };
     for (name, value) in headers {
         let forwarded = match protocol {
             Protocol::Rest => REST_FORWARDED.contains(&name.as_str()),
-            Protocol::Grpc | Protocol::GrpcWeb(_) => {
-                is_rpc_metadata(name.as_str()) && !names(&of_connection, name)
-            }
+            Protocol::Connect(..) if is_connects_own(name.as_str()) => false,
+            _ => is_rpc_metadata(name.as_str()) && !names(&of_connection, name),
         };
         if !forwarded {
             continue;
         }
         if name.as_str().ends_with("-bin") {
-            check_binary(name, value)?;
+            put_binary(name, value, &mut metadata)?;
+        } else {
+            metadata.append(name.clone(), value.clone());
         }
-        metadata.append(name.clone(), value.clone());
     }
     Ok(metadata)
 }
@@ -104,19 +104,40 @@ fn names(listed: &[&str], name: &HeaderName) -> bool {
     listed.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str()))
 }
 
-fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
-    let parts = value.as_bytes().split(|&byte| byte == b',');
-    if parts.into_iter().all(|part| grpc::decode_bin(part).is_some()) {
+/// What only Connect's own hop means something to.
+fn is_connects_own(name: &str) -> bool {
+    name.starts_with("connect-") || name.starts_with("trailer-")
+}
+
+/// Several values that somebody joined by commas are several again: not every upstream parts them.
+fn put_binary(
+    name: &HeaderName,
+    value: &HeaderValue,
+    metadata: &mut HeaderMap,
+) -> Result<(), Refusal> {
+    let malformed = || Refusal::new(Cause::Malformed, format!("the header {name} is not base64"));
+    let check = |value: &[u8]| grpc::decode_bin(value).map(|_| ()).ok_or_else(malformed);
+    if !value.as_bytes().contains(&b',') {
+        check(value.as_bytes())?;
+        metadata.append(name.clone(), value.clone());
         return Ok(());
     }
-    Err(Refusal::new(Cause::Malformed, format!("the header {name} is not base64")))
+    let parts = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    for part in parts.filter(|part| !part.is_empty()) {
+        check(part)?;
+        metadata.append(name.clone(), HeaderValue::from_bytes(part).map_err(|_| malformed())?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Codec, ConnectForm};
 
-    const WEB: Protocol = Protocol::GrpcWeb(crate::protocol::GrpcWebForm::Binary);
+    const GRPC: Protocol = Protocol::Grpc(Codec::Proto);
+    const WEB: Protocol = Protocol::GrpcWeb(crate::protocol::GrpcWebForm::Binary, Codec::Proto);
+    const CONNECT: Protocol = Protocol::Connect(ConnectForm::Unary, Codec::Proto);
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -164,7 +185,7 @@ mod tests {
             ("x_transom_subject", "root"),
             ("x-grpc-web", "1"),
         ]);
-        let metadata = from_caller(Protocol::Grpc, &sent).unwrap();
+        let metadata = from_caller(GRPC, &sent).unwrap();
         assert_eq!(sorted(&metadata), ["trace-bin", "x-a"]);
         let repeated: Vec<_> = metadata.get_all("x-a").iter().collect();
         assert_eq!(repeated, ["1", "2"]);
@@ -174,8 +195,27 @@ mod tests {
     fn binary_values_must_decode() {
         let bad = headers(&[("x-bin", "AQI=, !")]);
         assert_eq!(from_caller(WEB, &bad).unwrap_err().cause, Cause::Malformed);
-        let good = headers(&[("x-bin", "AQI=,AQI, ")]);
-        assert!(from_caller(WEB, &good).is_ok());
+    }
+
+    #[test]
+    fn joined_binary_values_are_parted() {
+        let joined = headers(&[("x-bin", "AQI=,AQI, "), ("x-bin", "AA"), ("y-bin", "")]);
+        let metadata = from_caller(WEB, &joined).unwrap();
+        assert_eq!(metadata.get_all("x-bin").iter().collect::<Vec<_>>(), ["AQI=", "AQI", "AA"]);
+        assert_eq!(metadata["y-bin"], "");
+    }
+
+    #[test]
+    fn connects_own_headers_are_of_its_hop() {
+        let sent = headers(&[
+            ("connect-protocol-version", "1"),
+            ("connect-timeout-ms", "5"),
+            ("trailer-x", "1"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("x-a", "1"),
+        ]);
+        assert_eq!(sorted(&from_caller(CONNECT, &sent).unwrap()), ["x-a"]);
     }
 
     #[test]

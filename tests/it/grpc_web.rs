@@ -153,7 +153,7 @@ async fn refusals_are_in_grpc_web() {
     *get.method_mut() = http::Method::GET;
     assert_eq!(refused(&gateway, get).await.1, "12");
     let mut json = call("GetItem", "");
-    json.headers_mut().insert("content-type", "application/grpc-web+json".parse().unwrap());
+    json.headers_mut().insert("content-type", "application/grpc-web+thrift".parse().unwrap());
     let json = refused(&gateway, json).await;
     assert_eq!((json.0, json.1.as_str()), (415, "3"));
     let mut late = call("Hang", frame(&()));
