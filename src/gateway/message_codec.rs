@@ -129,6 +129,11 @@ impl MessageCodec {
         place: Option<usize>,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
+        // REST takes no body for an empty message; here each message has to be one.
+        if json.trim_ascii().is_empty() {
+            let message = "the message is empty: JSON has `{}` for a message without fields";
+            return Err(Refusal::new(Cause::Malformed, message));
+        }
         let options = ReadOptions {
             // Both sides of an RPC have the schema, and one may have a newer one.
             ignore_unknown_fields: true,

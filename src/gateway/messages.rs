@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{
-    message_codec::MessageCodec,
-    reply::{self},
-};
+use super::{message_codec::MessageCodec, reply};
 use crate::{
-    protocol::envelope::{Envelope, EnvelopeError, EnvelopeReader, EnvelopeScanner},
+    protocol::{
+        compression::{DecompressError, Encoding},
+        envelope::{Envelope, EnvelopeError, EnvelopeReader, EnvelopeScanner},
+    },
     status::{Cause, Refusal},
 };
 
@@ -17,13 +17,20 @@ use crate::{
 pub(super) enum RequestMessages {
     /// Bytes pass; envelopes are followed.
     Pass(EnvelopeScanner, usize),
+    /// Bytes pass; what each message is when decompressed is measured first.
+    Measure { encoding: Encoding, reader: EnvelopeReader, limit: usize, count: u64 },
     /// Each becomes plain protobuf.
     Recode(EnvelopeReader, MessageCodec, u64),
 }
 
 impl RequestMessages {
-    pub(super) fn pass(limit: usize, may_be_compressed: bool) -> Self {
-        Self::Pass(EnvelopeScanner::new(limit, may_be_compressed), limit)
+    pub(super) fn pass(limit: usize, encoding: Option<Encoding>) -> Self {
+        match encoding {
+            None => Self::Pass(EnvelopeScanner::new(limit, false), limit),
+            Some(encoding) => {
+                Self::Measure { encoding, reader: EnvelopeReader::new(limit), limit, count: 0 }
+            }
+        }
     }
 
     pub(super) fn recode(codec: MessageCodec) -> Self {
@@ -33,7 +40,7 @@ impl RequestMessages {
     /// How long a message may be, as the caller sends it.
     pub(super) fn limit(&self) -> usize {
         match self {
-            Self::Pass(_, limit) => *limit,
+            Self::Pass(_, limit) | Self::Measure { limit, .. } => *limit,
             Self::Recode(_, codec, _) => codec.text_limit(),
         }
     }
@@ -47,21 +54,25 @@ impl RequestMessages {
                     Err(error) => Err(refusal_of(error)),
                 };
             }
+            // The end of a message that is too large does not go on, and so the message does not.
+            Self::Measure { encoding, reader, limit, count } => {
+                reader.push(data.clone());
+                while let Some((is_compressed, message)) = next_message(reader, true)? {
+                    if is_compressed {
+                        encoding.measure(&message, *limit).map_err(DecompressError::of_request)?;
+                    }
+                    *count += 1;
+                }
+                return Ok(data);
+            }
             Self::Recode(reader, codec, count) => (reader, codec, count),
         };
         let mut out = Vec::new();
         reader.push(data);
-        while let Some(Envelope { flags, payload }) =
-            reader.next_envelope().map_err(|error| refusal_of(error.into()))?
-        {
-            let is_compressed = match flags {
-                0 => false,
-                1 if codec.encoding().is_some() => true,
-                1 => return Err(refusal_of(EnvelopeError::Compressed)),
-                flags => return Err(refusal_of(EnvelopeError::Flags(flags))),
-            };
+        let may_be_compressed = codec.encoding().is_some();
+        while let Some((is_compressed, message)) = next_message(reader, may_be_compressed)? {
             let place = is_stream.then_some(*count as usize);
-            codec.read(&payload, is_compressed, place, &mut out)?;
+            codec.read(&message, is_compressed, place, &mut out)?;
             *count += 1;
         }
         Ok(out.into())
@@ -71,7 +82,7 @@ impl RequestMessages {
     pub(super) fn count(&self) -> u64 {
         match self {
             Self::Pass(scanner, _) => scanner.messages(),
-            Self::Recode(_, _, count) => *count,
+            Self::Measure { count, .. } | Self::Recode(_, _, count) => *count,
         }
     }
 
@@ -79,8 +90,23 @@ impl RequestMessages {
     pub(super) fn is_complete(&self) -> bool {
         match self {
             Self::Pass(scanner, _) => scanner.is_complete(),
-            Self::Recode(reader, ..) => reader.is_empty(),
+            Self::Measure { reader, .. } | Self::Recode(reader, ..) => reader.is_empty(),
         }
+    }
+}
+
+/// The next message of a request, and whether it is compressed.
+fn next_message(
+    reader: &mut EnvelopeReader,
+    may_be_compressed: bool,
+) -> Result<Option<(bool, Bytes)>, Refusal> {
+    let envelope = reader.next_envelope().map_err(|error| refusal_of(error.into()))?;
+    let Some(Envelope { flags, payload }) = envelope else { return Ok(None) };
+    match flags {
+        0 => Ok(Some((false, payload))),
+        1 if may_be_compressed => Ok(Some((true, payload))),
+        1 => Err(refusal_of(EnvelopeError::Compressed)),
+        flags => Err(refusal_of(EnvelopeError::Flags(flags))),
     }
 }
 

@@ -101,7 +101,7 @@ impl Ways {
             let ends_in_body = !matches!(call.protocol, Protocol::Grpc(_));
             let holds = call.method().server_streaming && ends_in_body;
             return Ok(Self {
-                request: RequestMessages::pass(limit, encoding.is_some()),
+                request: RequestMessages::pass(limit, encoding),
                 reply: ReplyMessages::pass(reply_limit, holds),
                 encoding: None,
             });

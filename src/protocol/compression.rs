@@ -93,6 +93,22 @@ impl Encoding {
         }
     }
 
+    /// Refuses `bytes` that hold more than `limit` bytes, keeping nothing of what is in them.
+    pub fn measure(self, bytes: &[u8], limit: usize) -> Result<(), DecompressError> {
+        if self != Self::Gzip {
+            return self.decompress(bytes, limit).map(|_| ());
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut out = MultiGzDecoder::new(bytes).take((limit as u64).saturating_add(1));
+        match io::copy(&mut out, &mut io::sink()) {
+            Ok(length) if length > limit as u64 => Err(DecompressError::TooLarge(limit)),
+            Ok(_) => Ok(()),
+            Err(_) => Err(DecompressError::Corrupt(self.name())),
+        }
+    }
+
     /// `bytes`, compressed quickly rather than well: a caller is waiting.
     pub fn compress(self, bytes: &[u8]) -> Vec<u8> {
         const BROTLI_QUALITY: i32 = 4;
@@ -200,6 +216,7 @@ mod tests {
         for encoding in ALL {
             for bytes in [b"".to_vec(), b"x".to_vec(), b"abc".repeat(10_000)] {
                 let compressed = encoding.compress(&bytes);
+                assert_eq!(encoding.measure(&compressed, bytes.len()), Ok(()));
                 assert_eq!(encoding.decompress(&compressed, bytes.len()), Ok(bytes));
             }
             assert!(encoding.compress(&[7; 10_000]).len() < 200, "{encoding:?}");
@@ -214,6 +231,7 @@ mod tests {
             assert!(bomb.len() < 400_000, "{encoding:?} {}", bomb.len());
             let error = DecompressError::TooLarge(1_000);
             assert_eq!(encoding.decompress(&bomb, 1_000), Err(error));
+            assert_eq!(encoding.measure(&bomb, 1_000), Err(error));
             let allocated = allocation_counter::measure(|| {
                 assert!(encoding.decompress(&bomb, 1_000).is_err());
             });
