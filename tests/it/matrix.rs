@@ -16,6 +16,7 @@ use transom_test_services::{
 use crate::{remote, support::until};
 
 mod callers;
+mod connect;
 mod exchange;
 mod rest;
 mod rpc;

@@ -4,9 +4,10 @@ use serde_json::Value;
 use transom::Gateway;
 
 use super::{
-    Call,
+    Call, connect,
     rest::Rest,
     rpc::{Rpc, Wire},
+    types::Codec,
 };
 
 /// One way to call. A new protocol is one of these.
@@ -57,8 +58,13 @@ pub(super) fn all() -> Vec<Box<dyn Caller>> {
         Box::new(Rest::Json),
         Box::new(Rest::Events),
         Box::new(Rest::Lines),
-        Box::new(Rpc(Wire::Grpc)),
-        Box::new(Rpc(Wire::GrpcWeb)),
-        Box::new(Rpc(Wire::GrpcWebText)),
+        Box::new(Rpc(Wire::Grpc, Codec::Proto)),
+        Box::new(Rpc(Wire::Grpc, Codec::Json)),
+        Box::new(Rpc(Wire::GrpcWeb, Codec::Proto)),
+        Box::new(Rpc(Wire::GrpcWeb, Codec::Json)),
+        Box::new(Rpc(Wire::GrpcWebText, Codec::Proto)),
+        Box::new(Rpc(Wire::Connect, Codec::Proto)),
+        Box::new(Rpc(Wire::Connect, Codec::Json)),
+        Box::new(connect::Get),
     ]
 }

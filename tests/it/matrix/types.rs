@@ -16,14 +16,41 @@ pub(super) fn method(name: &str) -> MethodDescriptor {
     service.methods().find(|method| method.name() == name).unwrap()
 }
 
-/// A request message as protobuf.
-pub(super) fn encode(method: &MethodDescriptor, message: &Value) -> Vec<u8> {
-    DynamicMessage::deserialize(method.input(), message).unwrap().encode_to_vec()
+/// What a caller of an RPC protocol writes messages in.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Codec {
+    Proto,
+    Json,
 }
 
-/// A response message as JSON.
-pub(super) fn decode(method: &MethodDescriptor, message: &[u8]) -> Value {
-    serde_json::to_value(DynamicMessage::decode(method.output(), message).unwrap()).unwrap()
+impl Codec {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Proto => "proto",
+            Self::Json => "json",
+        }
+    }
+
+    /// A request message as bytes.
+    pub(super) fn encode(self, method: &MethodDescriptor, message: &Value) -> Vec<u8> {
+        match self {
+            Self::Proto => {
+                DynamicMessage::deserialize(method.input(), message).unwrap().encode_to_vec()
+            }
+            Self::Json => message.to_string().into(),
+        }
+    }
+
+    /// A response message.
+    pub(super) fn decode(self, method: &MethodDescriptor, message: &[u8]) -> Value {
+        match self {
+            Self::Proto => {
+                let message = DynamicMessage::decode(method.output(), message).unwrap();
+                serde_json::to_value(message).unwrap()
+            }
+            Self::Json => serde_json::from_slice(message).unwrap(),
+        }
+    }
 }
 
 /// Puts texts where `<n>` stands: base64, so that they are right for `bytes` too.
