@@ -1,9 +1,9 @@
 //! The gateway: one request's journey, from the caller's bytes to the caller's bytes.
 //!
 //! [`Gateway`] is a tower service that mounts in any axum app. It detects the caller's protocol,
-//! finds the method, and either transcodes JSON (REST) or passes message bytes on as they are
-//! (gRPC, gRPC-Web). Whatever fails on the way is one [`Refusal`], rendered in the caller's own
-//! protocol.
+//! finds the method, and either transcodes JSON or passes message bytes on as they are (gRPC,
+//! gRPC-Web and Connect in protobuf). Whatever fails on the way is one [`Refusal`], rendered in the
+//! caller's own protocol.
 
 use std::{
     convert::Infallible,
@@ -59,7 +59,7 @@ use admission::Admission;
 use call::Call;
 use deadline::Deadline;
 
-/// Puts gRPC services on the web: REST/JSON, server-sent events and gRPC-Web.
+/// Puts gRPC services on the web: REST/JSON, server-sent events, gRPC-Web and Connect.
 ///
 /// Cheap to clone; every clone serves the same routes.
 ///

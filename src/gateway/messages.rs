@@ -205,7 +205,8 @@ fn recode(
 fn refusal_of(error: EnvelopeError) -> Refusal {
     let cause = match error {
         EnvelopeError::TooLarge(_) => Cause::RequestTooLarge,
-        _ => Cause::Malformed,
+        EnvelopeError::Compressed => Cause::UnnamedEncoding,
+        EnvelopeError::Flags(_) => Cause::Malformed,
     };
     Refusal::new(cause, error.to_string())
 }

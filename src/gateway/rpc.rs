@@ -1,7 +1,7 @@
 //! The RPC protocols: what a call's head says of its messages, and which way they go.
 
 use axum::body::Body;
-use http::{HeaderName, HeaderValue, Response, Version, header, request};
+use http::{HeaderName, HeaderValue, Response, header, request};
 
 use super::{
     ReplyBody,
@@ -49,13 +49,7 @@ pub(super) async fn call(
 }
 
 fn check_stream(call: &Call, head: &request::Parts) -> Result<(), Refusal> {
-    let (client_streaming, server_streaming) =
-        (call.method().client_streaming, call.method().server_streaming);
-    if client_streaming && server_streaming && head.version < Version::HTTP_2 {
-        let message = "a stream both ways needs HTTP/2";
-        return Err(Refusal::new(Cause::HttpVersion, message));
-    }
-    let has_stream = client_streaming || server_streaming;
+    let has_stream = call.method().client_streaming || call.method().server_streaming;
     protocol::connect::check_head(ConnectForm::Stream, has_stream, &head.method, &head.headers)?;
     rest::check_encoding(&head.headers)
 }

@@ -1,13 +1,15 @@
 //! The one renderer of refusals: every layer that refuses a call answers through it, so that a
 //! caller is always answered in its own protocol.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use prost::Message as _;
 
 use super::{Codec, ConnectForm, Protocol, connect, grpc, grpc_web, rest};
 use crate::{
-    status::{Cause, Refusal, Status},
+    status::{Cause, Code, Refusal, Status},
     transcoding::Transcoder,
 };
 
@@ -60,13 +62,17 @@ fn connect(
     refusal: &Refusal,
     transcoder: Option<&Transcoder>,
 ) -> Response<Bytes> {
-    // What is wrong with the request as HTTP has it is HTTP's to tell, in every form.
+    let mut status = Cow::Borrowed(&refusal.status);
     let http_status = match refusal.cause {
-        Cause::UnknownContentType | Cause::WrongMethod | Cause::HttpVersion => {
+        // What is wrong with the request as HTTP has it is HTTP's to tell, in every form. Callers
+        // make this code of it.
+        Cause::UnknownContentType | Cause::WrongMethod => {
+            status.to_mut().code = Code::Unknown;
             refusal.http_status()
         }
         _ if form == ConnectForm::Stream => StatusCode::OK,
-        _ => refusal.status.code.http_status(),
+        Cause::UnknownRpc => refusal.http_status(),
+        _ => status.code.http_status(),
     };
     let is_upstreams = matches!(refusal.cause, Cause::Upstream(_));
     let (metadata, headers) = match is_upstreams {
@@ -79,7 +85,7 @@ fn connect(
     let headers = response.headers_mut();
     if form == ConnectForm::Stream {
         headers.insert(header::CONTENT_TYPE, form.content_type(codec));
-        let end = connect::end_of_stream(&refusal.status, &metadata, transcoder);
+        let end = connect::end_of_stream(&status, &metadata, transcoder);
         *response.body_mut() = end;
         return response;
     }
@@ -89,7 +95,7 @@ fn connect(
         headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds));
     }
     let mut json = Vec::with_capacity(128);
-    connect::put_error(&refusal.status, transcoder, &mut json);
+    connect::put_error(&status, transcoder, &mut json);
     *response.body_mut() = json.into();
     response
 }

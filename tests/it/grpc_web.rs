@@ -282,7 +282,7 @@ async fn compressed_messages_that_the_upstream_does_not_know_are_read_here() {
     assert_eq!(trailer(&trailers, "grpc-status"), "12");
     assert_eq!(trailer(&trailers, "grpc-accept-encoding"), "gzip, br, zstd");
     let unnamed = call("GetItem", enveloped(1, &item));
-    assert_eq!(refused(&gateway(), unnamed).await.1, "3");
+    assert_eq!(refused(&gateway(), unnamed).await.1, "13");
 }
 
 #[tokio::test]
