@@ -34,6 +34,7 @@ pub mod rest;
 pub mod sse;
 pub mod stream_encoding;
 pub mod timeout;
+pub mod websocket;
 
 pub use grpc_web::GrpcWebForm;
 
@@ -46,6 +47,8 @@ pub enum Protocol {
     Grpc,
     /// gRPC-Web over HTTP/1.1 or HTTP/2.
     GrpcWeb(GrpcWebForm),
+    /// Messages over a WebSocket, by the rules of REST.
+    WebSocket,
 }
 
 impl Protocol {
@@ -56,17 +59,16 @@ impl Protocol {
     /// | `application/grpc-web-text*` | gRPC-Web, as text |
     /// | `application/grpc-web*` | gRPC-Web |
     /// | `application/grpc*` | gRPC |
+    /// | anything else, or none, and `upgrade: websocket` | WebSocket |
     /// | anything else, or none | REST |
     ///
     /// Parameters and case do not matter.
     pub fn detect(headers: &HeaderMap) -> Self {
         const GRPC: &[u8] = b"application/grpc";
-        let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
-            return Self::Rest;
-        };
-        let essence = media_type(content_type.as_bytes());
+        let content_type = headers.get(header::CONTENT_TYPE);
+        let essence = content_type.map_or(&b""[..], |value| media_type(value.as_bytes()));
         if !starts_with(essence, GRPC) {
-            return Self::Rest;
+            return if websocket::is_asked_for(headers) { Self::WebSocket } else { Self::Rest };
         }
         match &essence[GRPC.len()..] {
             web if starts_with(web, b"-web-text") => Self::GrpcWeb(GrpcWebForm::Text),

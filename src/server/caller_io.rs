@@ -23,6 +23,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep},
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What every HTTP/2 connection begins with: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -119,6 +120,11 @@ impl Busy {
     pub(super) fn until_end_of(self, body: Body) -> BusyBody {
         BusyBody { body, _busy: self }
     }
+
+    /// For as long as the connection: it is no longer HTTP, and no head will come.
+    pub(super) fn for_good(&self) {
+        self.0.0.open.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Busy {
@@ -160,6 +166,8 @@ pub(super) struct CallerIo {
     head: Option<HeadTimer>,
     clock: HeadClock,
     stall: Stall,
+    closed: CancellationToken,
+    _closes: DropGuard,
 }
 
 /// How long a write has been waiting for a caller that takes nothing.
@@ -181,7 +189,15 @@ struct HeadTimer {
 impl CallerIo {
     /// A connection that closes when its caller takes nothing for as long as `stall`.
     pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, stall: Duration) -> Self {
-        Self { stream, read, head: None, clock, stall: Stall { limit: stall, sleep: None } }
+        let stall = Stall { limit: stall, sleep: None };
+        let closed = CancellationToken::new();
+        let _closes = closed.clone().drop_guard();
+        Self { stream, read, head: None, clock, stall, closed, _closes }
+    }
+
+    /// Cancelled when the socket is dropped, by whoever has it by then.
+    pub(super) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
     }
 
     /// The same, with a limit for each head of HTTP/1.

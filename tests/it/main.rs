@@ -23,3 +23,4 @@ mod tidy;
 mod transcoding_properties;
 #[cfg(feature = "users")]
 mod users;
+mod websocket;
