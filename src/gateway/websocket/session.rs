@@ -230,7 +230,7 @@ impl Session {
 
 /// Tells how a call ended: in a text frame what has no place in the close frame.
 async fn tell(call: &Call, socket: Socket, mut metadata: HeaderMap, end: CallEnd) {
-    let trailing = end.as_ref().map_or_else(|refusal| refusal.headers(), |trailers| trailers);
+    let trailing = end.as_ref().unwrap_or_else(|refusal| refusal.headers());
     for (name, value) in trailing {
         metadata.append(name, value.clone());
     }
