@@ -264,7 +264,7 @@ impl Gateway {
                 None => streaming::call(call, head, body).await,
             },
             Protocol::Rest => unary::call(call, head, body).await,
-            Protocol::WebSocket => websocket::call(call, head),
+            Protocol::WebSocket => websocket::call(call, head, &body),
             Protocol::Grpc | Protocol::GrpcWeb(_) => passthrough::call(call, head, body).await,
         }
     }

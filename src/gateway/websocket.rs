@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use http::{HeaderValue, Method as Verb, Response, StatusCode, header, request};
+use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -64,9 +66,15 @@ pub(super) fn find(table: &Table, head: &request::Parts) -> Result<Target, Refus
 pub(super) fn call(
     mut call: Call,
     mut head: request::Parts,
+    body: &Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let handshake = Handshake::read(&head.headers)?;
     check_origin(&call, &head)?;
+    // Its bytes would be taken for frames, by whoever is in front or behind.
+    if !body.is_end_stream() {
+        let message = "a handshake of a WebSocket has no body";
+        return Err(Refusal::new(Cause::Malformed, message));
+    }
     call.write = json_dialect::write_options(&head.headers, "application/json")?;
     call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
     if let Some(pretty) = rest::pretty_print(&head)? {

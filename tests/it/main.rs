@@ -9,6 +9,7 @@ mod goldens;
 mod grpc_web;
 mod http_body;
 mod limits;
+mod ndjson;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
 #[cfg(feature = "cli")]

@@ -19,16 +19,20 @@ use transom::{
     Gateway,
     config::{Cors, Deadlines, Drain, Limits, Listener},
     server::Stop,
+    upstream::Upstream,
 };
-use transom_test_services::inventory::{
-    Inventory,
-    v1::{CountReply, CountRequest, Everything, UploadPhotoRequest},
+use transom_test_services::{
+    INVENTORY_DESCRIPTOR_SET,
+    inventory::{
+        Inventory,
+        v1::{CountReply, CountRequest, Everything, UploadPhotoRequest},
+    },
 };
 
 use crate::{
     remote,
     server::{read_until, serve_gateway, start, start_gateway, talk, two_workers, within},
-    support::{inventory_gateway, until},
+    support::{inventory_gateway, request, send, until},
 };
 
 const INVENTORY: &str = "/inventory.v1.Inventory";
@@ -243,6 +247,10 @@ async fn a_route_binds_path_query_and_frames() {
         assert_eq!((&item["kind"], heard.code), (&json!("KIND_TOOL"), 1000), "{form}");
         assert_eq!(item["labels"]["messages"], "2", "{form}");
     }
+    // An HTTP body is a message like any other.
+    let photo = "/v1/photo:wrapped?content_type=text/plain&chunks=a";
+    let photo = hear(open(address, photo).await).await;
+    assert_eq!(photo.json(), [json!({"contentType": "text/plain", "data": "YQ=="})]);
     // A response body, and JSON as the query wants it.
     let update = open(address, "/v1/shelves/1/items/2?$prettyPrint=true");
     let updated = call(update.await, []).await;
@@ -321,6 +329,46 @@ async fn a_deadline_ends_the_call() {
         }
         until(|| inventory.hanging.value() == 0).await;
     }
+    // A call without streams has one by default, which begins with the upgrade.
+    let deadlines = Deadlines { unary_ms: 50, ..Deadlines::default() };
+    let (address, _) = serve(|builder| builder.deadlines(deadlines).build().unwrap()).await;
+    assert_eq!(hear(open(address, &format!("{INVENTORY}/Echo")).await).await.code, 4004);
+}
+
+#[tokio::test]
+async fn a_service_that_panics_costs_one_call() {
+    let panicking = |_: http::Request<tonic::body::Body>| async {
+        if true {
+            panic!("a secret");
+        }
+        Ok::<_, std::convert::Infallible>(http::Response::new(tonic::body::Body::empty()))
+    };
+    let upstream = Upstream::service(tower::service_fn(panicking));
+    let gateway = Gateway::builder().upstream(INVENTORY_DESCRIPTOR_SET, upstream).build().unwrap();
+    let address = serve_gateway(gateway).await;
+    for _ in 0..2 {
+        let heard = hear(open(address, "/v1/items/x").await).await;
+        assert_eq!((heard.code, heard.reason.as_str()), (4013, "an internal error occurred"));
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_no_upgrade() {
+    let gateway = inventory_gateway(Inventory::default()).build().unwrap();
+    let ask = |version| {
+        request("GET /v1/items/x")
+            .version(version)
+            .header("upgrade", "websocket")
+            .header("connection", "upgrade")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(axum::body::Body::empty())
+            .unwrap()
+    };
+    // HTTP/2 has none, and a service that is called in memory has nothing to upgrade.
+    assert_eq!(send(&gateway, ask(http::Version::HTTP_2)).await.json()["name"], "x");
+    let refused = send(&gateway, ask(http::Version::HTTP_11)).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["code"].as_i64()), (501, Some(12)));
 }
 
 #[tokio::test]
@@ -387,6 +435,10 @@ async fn what_can_be_refused_before_the_upgrade_is_plain_http() {
     let post = format!("POST /v1/items/x HTTP/1.1\r\nconnection: close\r\n{HEAD}\r\n");
     assert!(talk(address, &post).await.starts_with("HTTP/1.1 405"));
     // Another version of HTTP has no upgrade, and answers as if nobody had asked for one.
+    let body = format!("GET /v1/items/x HTTP/1.1\r\ncontent-length: 2\r\n{HEAD}\r\n{{}}");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    assert!(read_until(&mut stream, "has no body").await.starts_with("HTTP/1.1 400"));
     let old = format!("GET /v1/items/x HTTP/1.0\r\n{HEAD}\r\n");
     assert!(talk(address, &old).await.starts_with("HTTP/1.0 200"));
 }

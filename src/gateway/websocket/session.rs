@@ -2,11 +2,13 @@
 
 use std::{
     future::poll_fn,
+    panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 
 use super::{
@@ -95,7 +97,12 @@ impl Session {
 
     /// Holds the call until it is over, and tells its caller how it ended.
     pub(super) async fn run(mut self) {
-        let end = poll_fn(|cx| self.poll_end(cx)).await;
+        // What a panicking service held is dropped with the call.
+        let end = AssertUnwindSafe(poll_fn(|cx| self.poll_end(cx))).catch_unwind().await;
+        let end = end.unwrap_or_else(|_| {
+            tracing::error!("a call panicked");
+            Refusal::new(Cause::Internal, "an internal error occurred").into()
+        });
         let Self { call, socket, reply, guard, .. } = self;
         let leading = reply.as_ref().and_then(UpstreamReply::metadata).cloned();
         // Whatever is left of the call is cancelled before the caller is waited for.
