@@ -19,6 +19,12 @@ pub struct Deadlines {
     pub stream_commit_ms: u64,
     /// How often a quiet event stream sends a comment. Default: 15 s.
     pub sse_heartbeat_ms: u64,
+    /// How often the caller of a WebSocket is pinged. One that is not heard of for two of these is
+    /// taken for gone. Default: 15 s.
+    pub websocket_ping_ms: u64,
+    /// How long a WebSocket may take to close: what is still to be sent, and the caller's own
+    /// close frame. Default: 10 s. Zero closes without a word.
+    pub websocket_close_ms: u64,
     /// How long the body of a request of one message may be on its way. Default: 15 s. Zero refuses
     /// every body that is not there at once.
     pub body_ms: u64,
@@ -34,6 +40,8 @@ impl Default for Deadlines {
             stream_idle_ms: 3_600_000,
             stream_commit_ms: 1_000,
             sse_heartbeat_ms: 15_000,
+            websocket_ping_ms: 15_000,
+            websocket_close_ms: 10_000,
             body_ms: 15_000,
             body_idle_ms: 15_000,
         }

@@ -44,7 +44,9 @@ pub(super) async fn call(
             rest::check_encoding(&head.headers)?;
             passthrough::call(call, codec, head, body).await
         }
-        Protocol::Rest => Err(Refusal::new(Cause::Internal, "REST is no RPC protocol")),
+        Protocol::Rest | Protocol::WebSocket => {
+            Err(Refusal::new(Cause::Internal, "a protocol that is no RPC protocol"))
+        }
     }
 }
 

@@ -35,12 +35,12 @@ const HOP: [&str; 13] = [
 pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap, Refusal> {
     let mut metadata = HeaderMap::with_capacity(8);
     let of_connection = match protocol {
-        Protocol::Rest => Vec::new(),
+        Protocol::Rest | Protocol::WebSocket => Vec::new(),
         _ => named_by_connection(headers),
     };
     for (name, value) in headers {
         let forwarded = match protocol {
-            Protocol::Rest => REST_FORWARDED.contains(&name.as_str()),
+            Protocol::Rest | Protocol::WebSocket => REST_FORWARDED.contains(&name.as_str()),
             Protocol::Connect(..) if is_connects_own(name.as_str()) => false,
             _ => is_rpc_metadata(name.as_str()) && !names(&of_connection, name),
         };

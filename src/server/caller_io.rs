@@ -23,6 +23,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep},
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::linger::Linger;
 
@@ -121,6 +122,11 @@ impl Busy {
     pub(super) fn until_end_of(self, body: Body) -> BusyBody {
         BusyBody { body, _busy: self }
     }
+
+    /// For as long as the connection: it is no longer HTTP, and no head will come.
+    pub(super) fn for_good(&self) {
+        self.0.0.open.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Busy {
@@ -163,6 +169,8 @@ pub(super) struct CallerIo {
     clock: HeadClock,
     stall: Stall,
     linger: Linger,
+    closed: CancellationToken,
+    _closes: DropGuard,
 }
 
 /// How long a write has been waiting for a caller that takes nothing.
@@ -185,7 +193,15 @@ impl CallerIo {
     /// A connection that closes when its caller takes nothing for as long as `stall`.
     pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, stall: Duration) -> Self {
         let stall = Stall { limit: stall, sleep: None };
-        Self { stream, read, head: None, clock, stall, linger: Linger::default() }
+        let closed = CancellationToken::new();
+        let _closes = closed.clone().drop_guard();
+        let linger = Linger::default();
+        Self { stream, read, head: None, clock, stall, linger, closed, _closes }
+    }
+
+    /// Cancelled when the socket is dropped, by whoever has it by then.
+    pub(super) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
     }
 
     /// The same, with a limit for each head of HTTP/1.
