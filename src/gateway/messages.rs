@@ -8,89 +8,103 @@ use super::{message_codec::MessageCodec, reply};
 use crate::{
     protocol::{
         compression::{DecompressError, Encoding},
-        envelope::{Envelope, EnvelopeError, EnvelopeReader, EnvelopeScanner},
+        envelope::{Envelope, EnvelopeError, EnvelopeReader, EnvelopeScanner, HEADER_BYTES},
     },
     status::{Cause, Refusal},
 };
 
 /// The messages of a request, on their way to the upstream.
-pub(super) enum RequestMessages {
+pub(super) struct RequestMessages {
+    way: RequestWay,
+    /// How long a message may be, as the caller sends it.
+    limit: usize,
+    /// Bytes that have come, and go on as they are.
+    passing: Bytes,
+    /// Messages begun, or read, so far.
+    count: u64,
+}
+
+enum RequestWay {
     /// Bytes pass; envelopes are followed.
-    Pass(EnvelopeScanner, usize),
+    Pass(EnvelopeScanner),
     /// Bytes pass; what each message is when decompressed is measured first.
-    Measure { encoding: Encoding, reader: EnvelopeReader, limit: usize, count: u64 },
+    Measure(EnvelopeReader, Encoding),
     /// Each becomes plain protobuf.
-    Recode(EnvelopeReader, MessageCodec, u64),
+    Recode(EnvelopeReader, Box<MessageCodec>),
 }
 
 impl RequestMessages {
+    /// As they are; `encoding` is how those are compressed that are.
     pub(super) fn pass(limit: usize, encoding: Option<Encoding>) -> Self {
-        match encoding {
-            None => Self::Pass(EnvelopeScanner::new(limit, false), limit),
-            Some(encoding) => {
-                Self::Measure { encoding, reader: EnvelopeReader::new(limit), limit, count: 0 }
-            }
-        }
+        let way = match encoding {
+            None => RequestWay::Pass(EnvelopeScanner::new(limit, false)),
+            Some(encoding) => RequestWay::Measure(EnvelopeReader::new(limit), encoding),
+        };
+        Self { way, limit, passing: Bytes::new(), count: 0 }
     }
 
+    /// One by one.
     pub(super) fn recode(codec: MessageCodec) -> Self {
-        Self::Recode(EnvelopeReader::new(codec.text_limit()), codec, 0)
+        let limit = codec.text_limit();
+        let way = RequestWay::Recode(EnvelopeReader::new(limit), Box::new(codec));
+        Self { way, limit, passing: Bytes::new(), count: 0 }
     }
 
-    /// How long a message may be, as the caller sends it.
     pub(super) fn limit(&self) -> usize {
-        match self {
-            Self::Pass(_, limit) | Self::Measure { limit, .. } => *limit,
-            Self::Recode(_, codec, _) => codec.text_limit(),
-        }
+        self.limit
     }
 
-    /// What goes on of these bytes. In a `stream` faults tell which message they are in.
-    pub(super) fn take(&mut self, data: Bytes, is_stream: bool) -> Result<Bytes, Refusal> {
-        let (reader, codec, count) = match self {
-            Self::Pass(scanner, _) => {
-                return match scanner.scan(&data) {
-                    Ok(_) => Ok(data),
-                    Err(error) => Err(refusal_of(error)),
-                };
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Takes the next bytes. Everything of those before must have been asked for.
+    pub(super) fn push(&mut self, data: Bytes) -> Result<(), Refusal> {
+        match &mut self.way {
+            RequestWay::Pass(scanner) => {
+                scanner.scan(&data).map_err(refusal_of)?;
+                self.count = scanner.messages();
+                self.passing = data;
             }
             // The end of a message that is too large does not go on, and so the message does not.
-            Self::Measure { encoding, reader, limit, count } => {
+            RequestWay::Measure(reader, encoding) => {
                 reader.push(data.clone());
                 while let Some((is_compressed, message)) = next_message(reader, true)? {
                     if is_compressed {
-                        encoding.measure(&message, *limit).map_err(DecompressError::of_request)?;
+                        let measured = encoding.measure(&message, self.limit);
+                        measured.map_err(DecompressError::of_request)?;
                     }
-                    *count += 1;
+                    self.count += 1;
                 }
-                return Ok(data);
+                self.passing = data;
             }
-            Self::Recode(reader, codec, count) => (reader, codec, count),
-        };
-        let mut out = Vec::new();
-        reader.push(data);
-        let may_be_compressed = codec.encoding().is_some();
-        while let Some((is_compressed, message)) = next_message(reader, may_be_compressed)? {
-            let place = is_stream.then_some(*count as usize);
-            codec.read(&message, is_compressed, place, &mut out)?;
-            *count += 1;
+            RequestWay::Recode(reader, _) => reader.push(data),
         }
-        Ok(out.into())
+        Ok(())
     }
 
-    /// Messages begun, or read, so far.
-    pub(super) fn count(&self) -> u64 {
-        match self {
-            Self::Pass(scanner, _) => scanner.messages(),
-            Self::Measure { count, .. } | Self::Recode(_, _, count) => *count,
-        }
+    /// What goes on next; None when more bytes are needed. One message at a time where they are
+    /// read: few bytes can stand for many. In a stream (`is_stream`), faults tell which message
+    /// they are in.
+    pub(super) fn next(&mut self, is_stream: bool) -> Result<Option<Bytes>, Refusal> {
+        let RequestWay::Recode(reader, codec) = &mut self.way else {
+            let passing = std::mem::take(&mut self.passing);
+            return Ok((!passing.is_empty()).then_some(passing));
+        };
+        let message = next_message(reader, codec.encoding().is_some())?;
+        let Some((is_compressed, message)) = message else { return Ok(None) };
+        let place = is_stream.then_some(self.count as usize);
+        self.count += 1;
+        let mut out = Vec::with_capacity(message.len() + HEADER_BYTES);
+        codec.read(&message, is_compressed, place, &mut out)?;
+        Ok(Some(out.into()))
     }
 
     /// Whether the bytes so far end where a message ends.
     pub(super) fn is_complete(&self) -> bool {
-        match self {
-            Self::Pass(scanner, _) => scanner.is_complete(),
-            Self::Measure { reader, .. } | Self::Recode(reader, ..) => reader.is_empty(),
+        match &self.way {
+            RequestWay::Pass(scanner) => scanner.is_complete(),
+            RequestWay::Measure(reader, _) | RequestWay::Recode(reader, _) => reader.is_empty(),
         }
     }
 }
@@ -120,7 +134,7 @@ pub(super) enum ReplyMessages {
         held: Option<Vec<Bytes>>,
     },
     /// Each becomes what the caller takes.
-    Recode(EnvelopeReader, MessageCodec, u64),
+    Recode(EnvelopeReader, Box<MessageCodec>, u64),
 }
 
 impl ReplyMessages {
@@ -130,7 +144,7 @@ impl ReplyMessages {
     }
 
     pub(super) fn recode(limit: usize, codec: MessageCodec) -> Self {
-        Self::Recode(EnvelopeReader::new(limit), codec, 0)
+        Self::Recode(EnvelopeReader::new(limit), Box::new(codec), 0)
     }
 
     /// Takes bytes of an upstream that names its compression, or none, and puts into `ready` what

@@ -76,15 +76,20 @@ async fn one_message(
 ) -> Result<Bytes, Refusal> {
     let body_limit = messages.limit().saturating_add(envelope::HEADER_BYTES);
     let bytes = collect(body, body_limit, &call.shared.deadlines).await?;
-    let bytes = messages.take(bytes, false)?;
-    if !messages.is_complete() {
+    messages.push(bytes)?;
+    let message = messages.next(false)?;
+    if messages.is_complete()
+        && messages.count() == 1
+        && let Some(message) = message
+    {
+        return Ok(message);
+    }
+    // What is behind it is another message, or the beginning of one.
+    if messages.next(false)?.is_none() && !messages.is_complete() {
         return Err(ended_inside());
     }
-    if messages.count() != 1 {
-        let message = format!("this method takes one message, not {}", messages.count());
-        return Err(Refusal::new(Cause::MessageCount, message));
-    }
-    Ok(bytes)
+    let message = format!("this method takes one message, not {}", messages.count());
+    Err(Refusal::new(Cause::MessageCount, message))
 }
 
 /// The upstream's answer, and what becomes of its messages.
@@ -292,24 +297,26 @@ impl http_body::Body for MessageBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         loop {
-            return match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => match this.messages.take(data, true) {
-                        // No message is complete yet.
-                        Ok(data) if data.is_empty() => continue,
-                        Ok(data) => {
-                            this.sent.note();
-                            Poll::Ready(Some(Ok(Frame::data(data))))
-                        }
-                        Err(refusal) => this.refuse(refusal),
-                    },
-                    // gRPC has no request trailers: none are passed on.
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => this.refuse(broken_off(&error)),
-                None if !this.messages.is_complete() => this.refuse(ended_inside()),
-                None => Poll::Ready(None),
-            };
+            match this.messages.next(true) {
+                Ok(Some(data)) => {
+                    this.sent.note();
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Ok(None) => {}
+                Err(refusal) => return this.refuse(refusal),
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                // gRPC has no request trailers: none are passed on.
+                Some(Ok(frame)) => {
+                    let pushed = this.messages.push(frame.into_data().unwrap_or_default());
+                    if let Err(refusal) = pushed {
+                        return this.refuse(refusal);
+                    }
+                }
+                Some(Err(error)) => return this.refuse(broken_off(&error)),
+                None if !this.messages.is_complete() => return this.refuse(ended_inside()),
+                None => return Poll::Ready(None),
+            }
         }
     }
 }

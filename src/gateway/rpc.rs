@@ -27,7 +27,8 @@ pub(super) async fn call(
 ) -> Result<Response<ReplyBody>, Refusal> {
     match call.protocol {
         Protocol::Connect(form @ (ConnectForm::Unary | ConnectForm::Get), codec) => {
-            connect::call(call, form, codec, head, body).await
+            // Boxed, so that the others' futures have no room for it.
+            Box::pin(connect::call(call, form, codec, head, body)).await
         }
         Protocol::Connect(ConnectForm::Stream, codec) => {
             check_stream(&call, &head)?;

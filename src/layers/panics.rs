@@ -58,6 +58,11 @@ mod tests {
                 "{\"code\":13,\"message\":\"an internal error occurred\",\"details\":[]}",
             ),
             (
+                "application/proto",
+                500,
+                "{\"code\":\"internal\",\"message\":\"an internal error occurred\"}",
+            ),
+            (
                 "application/grpc-web",
                 200,
                 "grpc-status:13\r\ngrpc-message:an internal error occurred\r\n",

@@ -306,7 +306,7 @@ async fn unary_compressed_both_ways() {
 #[tokio::test]
 async fn bombs_are_refused_by_what_is_in_them() {
     let gateway = gzip_gateway();
-    let bomb = vec![0; 64 << 20];
+    let bomb = vec![0; 8 << 20];
     for encoding in ENCODINGS {
         let compressed = encoding.compress(&bomb);
         for content_type in ["application/proto", "application/json"] {
@@ -328,6 +328,23 @@ async fn bombs_are_refused_by_what_is_in_them() {
         let answer = send(&gateway, with(garbage, "content-encoding", encoding.name())).await;
         assert_eq!(code(&answer), (400, "invalid_argument".into()));
     }
+}
+
+#[test]
+fn messages_that_are_large_when_read_are_read_one_at_a_time() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let reply = CountReply { number: 1, padding: vec![0; 3 << 20] }.encode_to_vec();
+    let body = enveloped(1, &Encoding::Br.compress(&reply)).repeat(24);
+    let gateway = gateway();
+    let allocated = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            let request = post("Collect", "application/connect+proto", body);
+            let request = with(request, "connect-content-encoding", "br");
+            let (messages, _) = parse(&send(&gateway, request).await);
+            assert_eq!(CountReply::decode(messages[0].1.clone()).unwrap().number, 24);
+        });
+    });
+    assert!(allocated.bytes_max < 36 << 20, "{}", allocated.bytes_max);
 }
 
 fn enveloped(flags: u8, message: &[u8]) -> Vec<u8> {
