@@ -330,7 +330,7 @@ async fn metadata_comes_by_an_allow_list_and_goes_back_at_the_end() {
 #[tokio::test]
 async fn a_deadline_ends_the_call() {
     for (address, inventory) in both().await {
-        let timeout = [("grpc-timeout", "100m")];
+        let timeout = [("grpc-timeout", "300m")];
         for target in ["/v1/count/2?hang=true", "/v1/hang", &format!("{INVENTORY}/Chat")] {
             let socket = try_open(address, target, &timeout).await.unwrap();
             assert_eq!(hear(socket).await.code, 4004, "{target}");
@@ -338,7 +338,7 @@ async fn a_deadline_ends_the_call() {
         until(|| inventory.hanging.value() == 0).await;
     }
     // A call without streams has one by default, which begins with the upgrade.
-    let deadlines = Deadlines { unary_ms: 50, ..Deadlines::default() };
+    let deadlines = Deadlines { unary_ms: 300, ..Deadlines::default() };
     let (address, _) = serve(|builder| builder.deadlines(deadlines).build().unwrap()).await;
     assert_eq!(hear(open(address, &format!("{INVENTORY}/Echo")).await).await.code, 4004);
 }
@@ -646,7 +646,7 @@ async fn an_upstream_that_does_not_read_stops_the_caller() {
             Ok::<_, std::convert::Infallible>(response.body(tonic::body::Body::empty()).unwrap())
         }
     });
-    let deadlines = Deadlines { websocket_ping_ms: 20, ..Deadlines::default() };
+    let deadlines = Deadlines { websocket_ping_ms: 200, ..Deadlines::default() };
     let gateway = Gateway::builder()
         .upstream(INVENTORY_DESCRIPTOR_SET, Upstream::service(service))
         .deadlines(deadlines);
@@ -659,7 +659,7 @@ async fn an_upstream_that_does_not_read_stops_the_caller() {
     chat.send(Message::Ping("behind them".into())).await.unwrap();
     chat.send(end()).await.unwrap();
     // What stands behind more than the gateway holds is not read: the ping has no answer.
-    for _ in 0..5 {
+    for _ in 0..3 {
         let frame = within(20, chat.next()).await.unwrap().unwrap();
         assert!(frame.is_ping(), "{frame:?}");
     }
@@ -687,9 +687,11 @@ async fn websocket_ping_ms() {
     read_until(&mut silent, "\u{0}").await;
     until(|| inventory.hanging.value() == 0).await;
     // A caller that answers stays, for longer than it takes to miss two.
+    let deadlines = Deadlines { websocket_ping_ms: 250, ..Deadlines::default() };
+    let (address, inventory) = serve(|builder| builder.deadlines(deadlines).build().unwrap()).await;
     let mut answering = open(address, hang).await;
     let mut pings = 0;
-    while pings < 10 {
+    while pings < 4 {
         let frame = within(20, answering.next()).await.unwrap().unwrap();
         pings += usize::from(frame.is_ping());
     }
@@ -714,7 +716,7 @@ async fn websocket_close_ms() {
 #[tokio::test]
 async fn streams_limit_and_stream_idle_ms() {
     let limits = Limits { streams_limit: 1, ..Limits::default() };
-    let deadlines = Deadlines { stream_idle_ms: 300, ..Deadlines::default() };
+    let deadlines = Deadlines { stream_idle_ms: 1_500, ..Deadlines::default() };
     let (address, _) =
         serve(|builder| builder.limits(limits).deadlines(deadlines).build().unwrap()).await;
     let chat = format!("{INVENTORY}/Chat");
@@ -726,13 +728,13 @@ async fn streams_limit_and_stream_idle_ms() {
 
 #[tokio::test]
 async fn the_limits_of_a_head_are_not_those_of_a_websocket() {
-    let deadlines = Deadlines { websocket_ping_ms: 20, ..Deadlines::default() };
+    let deadlines = Deadlines { websocket_ping_ms: 250, ..Deadlines::default() };
     let gateway = inventory_gateway(Inventory::default()).deadlines(deadlines).build().unwrap();
     let listener = Listener { head_ms: 50, keep_alive_ms: 50, ..two_workers() };
     let running = start_gateway(gateway, Inventory::default(), listener, Drain::default()).await;
     let mut chat = open(running.address, &format!("{INVENTORY}/Chat")).await;
     // Each is answered: more bytes, over more time, than a head may have.
-    for _ in 0..10 {
+    for _ in 0..2 {
         while !within(20, chat.next()).await.unwrap().unwrap().is_ping() {}
     }
     assert_eq!(call(chat, [text("{}"), end()]).await.json(), [json!({})]);
@@ -757,7 +759,7 @@ async fn a_stop_ends_every_websocket_and_waits_for_it() {
 
 #[tokio::test]
 async fn a_websocket_that_ends_by_itself_is_waited_for() {
-    let drain = Drain { ready_wait_ms: 300, stream_end_ms: 600_000, hard_stop_ms: 600_000 };
+    let drain = Drain { ready_wait_ms: 1_000, stream_end_ms: 600_000, hard_stop_ms: 600_000 };
     let running = start(two_workers(), drain).await;
     let mut chat = open(running.address, &format!("{INVENTORY}/Chat")).await;
     running.stops.send(Stop::Graceful).await.unwrap();
