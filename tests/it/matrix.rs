@@ -21,6 +21,7 @@ mod exchange;
 mod rest;
 mod rpc;
 mod types;
+mod websocket;
 
 use callers::{Caller, Conversation, Event, Told};
 

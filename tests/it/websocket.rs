@@ -568,7 +568,12 @@ async fn a_caller_in_the_middle_of_a_message_hears_why_it_is_refused() {
 
 #[tokio::test]
 async fn body_limit_bytes_and_message_limit_bytes() {
-    let limits = Limits { body_limit_bytes: 40, message_limit_bytes: 30, ..Limits::default() };
+    let limits = Limits {
+        body_limit_bytes: 40,
+        message_limit_bytes: 30,
+        reply_message_limit_bytes: 50,
+        ..Limits::default()
+    };
     let (address, _) = serve(|builder| builder.limits(limits).build().unwrap()).await;
     let padding = |length: usize| CountReply { number: 0, padding: vec![0; length] };
     let json = |length: usize| text(&format!("{{\"number\":1{}}}", " ".repeat(length - 12)));

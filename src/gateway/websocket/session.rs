@@ -84,7 +84,7 @@ impl Session {
         };
         Self {
             reply: body.map(|body| call.start(body)),
-            reader: EnvelopeReader::new(call.shared.limits.message_limit_bytes),
+            reader: EnvelopeReader::new(call.shared.limits.reply_message_limit_bytes),
             answers: 0,
             call,
             socket,

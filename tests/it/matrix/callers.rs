@@ -8,6 +8,7 @@ use super::{
     rest::Rest,
     rpc::{Rpc, Wire},
     types::Codec,
+    websocket::WebSocket,
 };
 
 /// One way to call. A new protocol is one of these.
@@ -66,5 +67,7 @@ pub(super) fn all() -> Vec<Box<dyn Caller>> {
         Box::new(Rpc(Wire::Connect, Codec::Proto)),
         Box::new(Rpc(Wire::Connect, Codec::Json)),
         Box::new(connect::Get),
+        Box::new(WebSocket(Codec::Json)),
+        Box::new(WebSocket(Codec::Proto)),
     ]
 }
