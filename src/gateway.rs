@@ -49,7 +49,7 @@ pub use builder::GatewayBuilder;
 
 use crate::{
     config::{Cors, Deadlines, Limits},
-    protocol::{Protocol, accept, metadata, refusal, sse, timeout},
+    protocol::{ConnectForm, Protocol, accept, metadata, refusal, sse, timeout},
     routing::{Found, MethodId, Route, RouteTable},
     schema::Problems,
     status::{Cause, Refusal},
@@ -213,12 +213,16 @@ impl Gateway {
             };
             let is_gettable = matches!(protocol, Protocol::Connect(..))
                 && connect::is_gettable(table.routes.method(method));
-            if head.method != Verb::POST && !(is_gettable && head.method == Verb::GET) {
+            let is_get = is_gettable && matches!(protocol, Protocol::Connect(ConnectForm::Get, _));
+            if head.method != Verb::POST && !is_get {
                 let served = if is_gettable { &["GET", "POST"][..] } else { &["POST"] };
                 let served = served.iter().map(|&verb| verb.to_owned()).collect();
                 return Err(verbs::wrong_method(&served, &head.method));
             }
             return Ok(Some(Target { method, route: None }));
+        }
+        if head.method == Verb::OPTIONS && path == verbs::EVERYWHERE {
+            return Ok(None);
         }
         match table.routes.find(&head.method, path) {
             Ok(Found::Route(number))
@@ -274,7 +278,9 @@ impl Gateway {
             },
             Protocol::Rest => unary::call(call, head, body).await,
             Protocol::WebSocket => websocket::call(call, head, &body),
-            _ => rpc::call(call, head, body).await,
+            Protocol::Grpc(_) | Protocol::GrpcWeb(..) | Protocol::Connect(..) => {
+                rpc::call(call, head, body).await
+            }
         }
     }
 }

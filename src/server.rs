@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 mod caller_io;
 mod connection;
 mod docs;
+mod front;
 mod linger;
 mod pages;
 mod readiness;
@@ -29,6 +30,7 @@ mod worker;
 
 pub use connection::CallService;
 pub use docs::Docs;
+pub use front::front;
 pub use pages::router;
 pub use readiness::{Hold, Readiness};
 

@@ -34,7 +34,7 @@ pub(super) async fn call(
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let has_stream = call.method().client_streaming || call.method().server_streaming;
-    connect::check_head(form, has_stream, &head.method, &head.headers)?;
+    connect::check_head(form, has_stream, &head.headers)?;
     let accepted = compression::accepted(&head.headers, &header::ACCEPT_ENCODING);
     let (codec, message) = match form {
         ConnectForm::Get => {

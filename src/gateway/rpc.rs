@@ -53,7 +53,7 @@ pub(super) async fn call(
 
 fn check_stream(call: &Call, head: &request::Parts) -> Result<(), Refusal> {
     let has_stream = call.method().client_streaming || call.method().server_streaming;
-    protocol::connect::check_head(ConnectForm::Stream, has_stream, &head.method, &head.headers)?;
+    protocol::connect::check_head(ConnectForm::Stream, has_stream, &head.headers)?;
     rest::check_encoding(&head.headers)
 }
 

@@ -4,7 +4,7 @@
 //! its query; the messages of a stream are framed as gRPC's are, and a last envelope tells the end.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{Codec, envelope, media_type};
 use crate::{
@@ -55,12 +55,7 @@ impl ConnectForm {
 
 /// Refuses another version of the protocol, and content types that a method does not take: of a
 /// method with a stream those in envelopes, of a unary one the bare ones.
-pub fn check_head(
-    form: ConnectForm,
-    has_stream: bool,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Result<(), Refusal> {
+pub fn check_head(form: ConnectForm, has_stream: bool, headers: &HeaderMap) -> Result<(), Refusal> {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
     let essence = media_type(content_type).to_ascii_lowercase();
     let (is_served, list) = match has_stream {
@@ -73,7 +68,7 @@ pub fn check_head(
             "application/proto, application/json",
         ),
     };
-    if form != ConnectForm::Get && *method == Method::POST && !is_served {
+    if form != ConnectForm::Get && !is_served {
         let found = String::from_utf8_lossy(&essence);
         let message = format!("content type {found} is not served by this method: use {list}");
         return Err(Refusal::new(Cause::UnknownContentType, message)
@@ -253,7 +248,7 @@ mod tests {
                 (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
                 (PROTOCOL_VERSION, HeaderValue::from_static(version)),
             ]);
-            let checked = check_head(ConnectForm::Unary, has_stream, &Method::POST, &headers);
+            let checked = check_head(ConnectForm::Unary, has_stream, &headers);
             checked.err().map(|refusal| refusal.cause)
         };
         let unknown = Some(Cause::UnknownContentType);

@@ -217,6 +217,10 @@ async fn what_is_wrong_with_a_request_is_connects_to_tell() {
     assert_eq!(stream.header("accept-post"), "application/connect+proto, application/connect+json");
     let unknown = with(json_call("GetItem", &json!({})), "content-encoding", "snappy");
     assert_eq!(send(&gateway, unknown).await.header("accept-encoding"), "gzip, br, zstd");
+    let mut no_query = post("GetItem", "application/proto", "");
+    no_query.headers_mut().remove("connect-protocol-version");
+    *no_query.method_mut() = http::Method::GET;
+    assert_eq!(send(&gateway, no_query).await.status, 405);
     let mut put = json_call("GetItem", &json!({}));
     *put.method_mut() = http::Method::PUT;
     let answer = send(&gateway, put).await;
