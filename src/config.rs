@@ -75,6 +75,7 @@ impl Config {
             ("listener.http2.ping_ms", http2.ping_ms),
             ("listener.http2.ping_timeout_ms", http2.ping_timeout_ms),
             ("deadlines.sse_heartbeat_ms", self.deadlines.sse_heartbeat_ms),
+            ("deadlines.websocket_ping_ms", self.deadlines.websocket_ping_ms),
         ];
         if let Some((key, _)) = needed.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{key} cannot be 0"));

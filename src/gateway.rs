@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, Version, header, request};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -42,12 +42,13 @@ mod streaming;
 mod unary;
 mod upload;
 mod verbs;
+mod websocket;
 
 pub use body::ReplyBody;
 pub use builder::GatewayBuilder;
 
 use crate::{
-    config::{Deadlines, Limits},
+    config::{Cors, Deadlines, Limits},
     protocol::{ConnectForm, Protocol, accept, metadata, refusal, sse, timeout},
     routing::{Found, MethodId, Route, RouteTable},
     schema::Problems,
@@ -85,6 +86,8 @@ struct Shared {
     table: ArcSwap<Table>,
     limits: Limits,
     deadlines: Deadlines,
+    /// Whose pages may open WebSockets; of what else they may do, their browsers ask.
+    cors: Cors,
     calls: Admission,
     streams: Admission,
     /// Cancelled when open streams have to end.
@@ -170,7 +173,11 @@ impl Gateway {
     /// The answer, with the body that HEAD is not sent.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
-        let protocol = Protocol::detect(&head.method, &head.uri, &head.headers);
+        let protocol = match Protocol::detect(&head.method, &head.uri, &head.headers) {
+            // Other versions of HTTP have no upgrade.
+            Protocol::WebSocket if head.version != Version::HTTP_11 => Protocol::Rest,
+            protocol => protocol,
+        };
         let form = match protocol {
             Protocol::Rest if accept::names(&head.headers, refusal::PROBLEM_JSON) => Form::Problem,
             protocol => Form::Of(protocol),
@@ -196,6 +203,9 @@ impl Gateway {
         head: &request::Parts,
         table: &Table,
     ) -> Result<Option<Target>, Refusal> {
+        if protocol == Protocol::WebSocket {
+            return websocket::find(table, head).map(Some);
+        }
         let path = head.uri.path();
         if protocol != Protocol::Rest {
             let Some(method) = table.routes.find_rpc(path) else {
@@ -267,6 +277,7 @@ impl Gateway {
                 None => streaming::call(call, head, body).await,
             },
             Protocol::Rest => unary::call(call, head, body).await,
+            Protocol::WebSocket => websocket::call(call, head, &body),
             Protocol::Grpc(_) | Protocol::GrpcWeb(..) | Protocol::Connect(..) => {
                 rpc::call(call, head, body).await
             }

@@ -38,6 +38,7 @@ pub mod rest;
 pub mod sse;
 pub mod stream_encoding;
 pub mod timeout;
+pub mod websocket;
 
 pub use codec::Codec;
 pub use connect::ConnectForm;
@@ -55,6 +56,8 @@ pub enum Protocol {
     /// Connect over HTTP/1.1 or HTTP/2. What a `GET` is written in stands in its query, and is not
     /// told here.
     Connect(ConnectForm, Codec),
+    /// Messages over a WebSocket, by the rules of REST.
+    WebSocket,
 }
 
 impl Protocol {
@@ -68,6 +71,7 @@ impl Protocol {
     /// | `content-type: application/connect+*` | Connect, a stream |
     /// | `GET` with `connect=v1` in the query, or with `connect-protocol-version` | Connect by `GET` |
     /// | `content-type: application/proto`, or `connect-protocol-version` | Connect, unary |
+    /// | anything else, with `upgrade: websocket` | WebSocket |
     /// | anything else | REST |
     ///
     /// Parameters and case of the content type do not matter. A codec that is not served is told
@@ -97,6 +101,7 @@ impl Protocol {
             codec if says_connect => {
                 Self::Connect(ConnectForm::Unary, codec.unwrap_or(Codec::Proto))
             }
+            _ if websocket::is_asked_for(headers) => Self::WebSocket,
             _ => Self::Rest,
         }
     }

@@ -23,6 +23,7 @@ mod caller_io;
 mod connection;
 mod docs;
 mod front;
+mod linger;
 mod pages;
 mod readiness;
 mod worker;

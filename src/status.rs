@@ -204,6 +204,10 @@ pub enum Cause {
     NotAcceptable,
     UnknownContentType,
     UnknownEncoding,
+    /// A page of an origin that may not call.
+    UnknownOrigin,
+    /// A WebSocket of another version.
+    UnknownVersion,
     RequestTooSlow,
     RequestTooLarge,
     TargetTooLong,
@@ -244,6 +248,8 @@ impl Cause {
             Self::NotAcceptable => (406, Code::InvalidArgument, Fault::Caller),
             Self::UnknownContentType => (415, Code::InvalidArgument, Fault::Caller),
             Self::UnknownEncoding => (415, Code::Unimplemented, Fault::Caller),
+            Self::UnknownOrigin => (403, Code::PermissionDenied, Fault::Caller),
+            Self::UnknownVersion => (426, Code::Unimplemented, Fault::Caller),
             Self::RequestTooSlow => (408, Code::DeadlineExceeded, Fault::Caller),
             Self::RequestTooLarge => (413, Code::ResourceExhausted, Fault::Caller),
             Self::TargetTooLong => (414, Code::InvalidArgument, Fault::Caller),

@@ -104,8 +104,10 @@ impl Behind {
 
     /// A gateway for everything whose schema is known.
     fn describe(&self, config: &Config) -> GatewayBuilder {
-        let builder =
-            Gateway::builder().limits(config.limits.clone()).deadlines(config.deadlines.clone());
+        let builder = Gateway::builder()
+            .limits(config.limits.clone())
+            .deadlines(config.deadlines.clone())
+            .cors(config.cors.clone());
         match self {
             Self::Users(store) => builder.service(DESCRIPTOR_SET, users::service(store.clone())),
             Self::Remote(remotes) => describe(remotes, builder),

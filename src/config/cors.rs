@@ -1,5 +1,6 @@
 //! Which pages of other origins may call.
 
+use http::HeaderValue;
 use serde::Deserialize;
 
 /// Cross-origin resource sharing. Off until an origin is named.
@@ -30,6 +31,15 @@ impl Cors {
         self.origins.iter().any(|origin| origin == "*")
     }
 
+    /// Whether pages of this origin may call.
+    pub fn allows(&self, origin: &HeaderValue) -> bool {
+        self.origins.iter().any(|allowed| match allowed.as_str() {
+            "*" => true,
+            "dev" => is_local(origin),
+            allowed => origin == allowed,
+        })
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         if self.is_open() && self.credentials {
             return Err("cors.origins cannot be `*` together with cors.credentials".to_owned());
@@ -54,9 +64,39 @@ impl Cors {
     }
 }
 
+/// Whether an origin is some port of this machine.
+fn is_local(origin: &HeaderValue) -> bool {
+    let host = origin.to_str().ok().and_then(|origin| {
+        origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+    });
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|local| {
+        host.and_then(|host| host.strip_prefix(local)).is_some_and(|rest| match rest {
+            "" => true,
+            port => port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()),
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn local_is_this_machine_and_no_name_that_begins_like_it() {
+        for local in
+            ["http://localhost", "https://localhost:3000", "http://127.0.0.1:1", "http://[::1]:9"]
+        {
+            assert!(is_local(&HeaderValue::from_static(local)), "{local}");
+        }
+        for other in [
+            "null",
+            "http://localhost.evil.example",
+            "http://localhost:3000.evil",
+            "ftp://localhost",
+        ] {
+            assert!(!is_local(&HeaderValue::from_static(other)), "{other}");
+        }
+    }
 
     #[test]
     fn what_is_no_origin_is_refused() {

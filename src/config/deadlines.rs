@@ -8,8 +8,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deadlines {
-    /// The deadline of a call without streams that asks for none; and how long any request
-    /// of one message may be on its way. Default: 15 s. Zero fails every call.
+    /// The deadline of a call without streams that asks for none. Default: 15 s. Zero: no deadline.
     pub unary_ms: u64,
     /// The longest deadline a caller can ask for; longer ones are cut. Default: 1 h.
     pub max_ms: u64,
@@ -20,6 +19,15 @@ pub struct Deadlines {
     pub stream_commit_ms: u64,
     /// How often a quiet event stream sends a comment. Default: 15 s.
     pub sse_heartbeat_ms: u64,
+    /// How often the caller of a WebSocket is pinged. One that is not heard of for two of these is
+    /// taken for gone. Default: 15 s.
+    pub websocket_ping_ms: u64,
+    /// How long a WebSocket may take to close: what is still to be sent, and the caller's own
+    /// close frame. Default: 10 s. Zero closes without a word.
+    pub websocket_close_ms: u64,
+    /// How long the body of a request of one message may be on its way. Default: 15 s. Zero refuses
+    /// every body that is not there at once.
+    pub body_ms: u64,
     /// How long a request body may pause. Default: 15 s.
     pub body_idle_ms: u64,
 }
@@ -32,6 +40,9 @@ impl Default for Deadlines {
             stream_idle_ms: 3_600_000,
             stream_commit_ms: 1_000,
             sse_heartbeat_ms: 15_000,
+            websocket_ping_ms: 15_000,
+            websocket_close_ms: 10_000,
+            body_ms: 15_000,
             body_idle_ms: 15_000,
         }
     }
@@ -40,7 +51,8 @@ impl Default for Deadlines {
 impl Deadlines {
     /// How long a call may take, given what its caller asks for; None is without end.
     pub fn of_call(&self, requested: Option<Duration>, is_stream: bool) -> Option<Duration> {
-        let default = (!is_stream).then_some(Duration::from_millis(self.unary_ms));
+        let has_default = !is_stream && self.unary_ms > 0;
+        let default = has_default.then_some(Duration::from_millis(self.unary_ms));
         requested.or(default).map(|timeout| timeout.min(Duration::from_millis(self.max_ms)))
     }
 }
@@ -57,5 +69,8 @@ mod tests {
         assert_eq!(deadlines.of_call(None, true), None);
         assert_eq!(deadlines.of_call(asked(50), true), asked(50));
         assert_eq!(deadlines.of_call(asked(5_000), false), asked(100));
+        let deadlines = Deadlines { unary_ms: 0, ..deadlines };
+        assert_eq!(deadlines.of_call(None, false), None);
+        assert_eq!(deadlines.of_call(asked(0), false), asked(0));
     }
 }

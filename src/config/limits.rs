@@ -9,9 +9,12 @@ pub struct Limits {
     /// Longest HTTP request body of a REST call, in bytes. Default: 4 MiB. Zero refuses every
     /// body.
     pub body_limit_bytes: usize,
-    /// Longest message in either direction, in bytes of protobuf. Default: 4 MiB. Zero refuses
-    /// every message but the empty one.
+    /// Longest message of a request, in bytes of protobuf. Default: 4 MiB. Zero refuses every message
+    /// but the empty one.
     pub message_limit_bytes: usize,
+    /// Longest message of an upstream's answer, in bytes of protobuf. Default: 4 MiB. Zero refuses
+    /// every message but the empty one.
+    pub reply_message_limit_bytes: usize,
     /// Longest JSON that a response message may become, in bytes: few bytes of protobuf can stand
     /// for many. Default: 64 MiB. Zero refuses every message.
     pub json_limit_bytes: usize,
@@ -37,6 +40,7 @@ impl Default for Limits {
         Self {
             body_limit_bytes: 4 << 20,
             message_limit_bytes: 4 << 20,
+            reply_message_limit_bytes: 4 << 20,
             json_limit_bytes: 64 << 20,
             json_depth_limit: 100,
             target_limit_bytes: 8 << 10,

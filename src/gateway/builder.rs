@@ -10,7 +10,7 @@ use tower::Service;
 
 use super::{Admission, Gateway, Served, Shared, Table};
 use crate::{
-    config::{Deadlines, Limits},
+    config::{Cors, Deadlines, Limits},
     routing::RouteTable,
     schema::{Exposure, Problems, Schema, ServiceConfig},
     transcoding::Transcoder,
@@ -38,6 +38,7 @@ pub struct GatewayBuilder {
     is_pending: bool,
     limits: Limits,
     deadlines: Deadlines,
+    cors: Cors,
 }
 
 impl GatewayBuilder {
@@ -103,11 +104,19 @@ impl GatewayBuilder {
         self
     }
 
+    /// Which pages of other origins may open WebSockets: none by default. Nothing else depends on
+    /// it here; CORS is for a layer.
+    pub fn cors(mut self, cors: Cors) -> Self {
+        self.cors = cors;
+        self
+    }
+
     /// Builds all routes, or tells every problem of the schemas.
     pub fn build(self) -> Result<Gateway, Problems> {
         let shared = Shared {
             limits: self.limits.clone(),
             deadlines: self.deadlines.clone(),
+            cors: self.cors.clone(),
             calls: Admission::new(self.limits.calls_limit, "calls in flight"),
             streams: Admission::new(self.limits.streams_limit, "open streams"),
             drain: CancellationToken::new(),

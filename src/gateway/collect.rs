@@ -32,8 +32,8 @@ pub(super) fn break_off(refused: &Refused, refusal: Refusal) -> BoxError {
 const RESERVED_BYTES: u64 = 1 << 20;
 
 /// Reads `body`. A body in one piece is not copied. One that announces more than
-/// `limit_bytes` is refused before any of it is read; one that is longer on its way than a call
-/// may take is too slow, whatever the deadline.
+/// `limit_bytes` is refused before any of it is read; one that is longer on its way than `body_ms`
+/// is too slow, whatever the deadline.
 pub(super) async fn collect(
     body: Body,
     limit_bytes: usize,
@@ -43,7 +43,7 @@ pub(super) async fn collect(
         return Ok(Bytes::new());
     }
     let idle = Duration::from_millis(deadlines.body_idle_ms);
-    let whole = Duration::from_millis(deadlines.unary_ms);
+    let whole = Duration::from_millis(deadlines.body_ms);
     tokio::time::timeout(whole, read(body, limit_bytes, idle)).await.unwrap_or_else(|_| {
         let message = format!("the body took more than {whole:?}");
         Err(Refusal::new(Cause::RequestTooSlow, message))

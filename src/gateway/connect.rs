@@ -53,7 +53,7 @@ pub(super) async fn call(
     codec.read(&message, codec.encoding().is_some(), None, &mut framed)?;
 
     let mut reply = call.start(RequestBody::Full(Some(framed.into())));
-    let limit = call.shared.limits.message_limit_bytes;
+    let limit = call.shared.limits.reply_message_limit_bytes;
     let answer = call.deadline.within(reply.one_message(limit)).await;
     let answer = answer.and_then(|(message, trailers)| Ok((codec.write_bare(message)?, trailers)));
     let mut response = match answer {

@@ -43,7 +43,7 @@ pub(super) async fn call(
     let refused = Refused::default();
     let (guard, body) = rest_stream::request(&call, head, body, &refused).await?;
     let mut chunks = Chunks {
-        reader: EnvelopeReader::new(call.shared.limits.message_limit_bytes),
+        reader: EnvelopeReader::new(call.shared.limits.reply_message_limit_bytes),
         reply: call.start(body),
         first: Bytes::new(),
         is_ended: false,

@@ -26,7 +26,7 @@ impl Ending {
             Protocol::Connect(..) => {
                 Self::Frame(connect::end_of_stream(status, metadata, Some(transcoder)))
             }
-            Protocol::Grpc(_) | Protocol::Rest => {
+            Protocol::Grpc(_) | Protocol::Rest | Protocol::WebSocket => {
                 let mut trailers = metadata.clone();
                 grpc::put_status(status, &mut trailers);
                 Self::Trailers(trailers)

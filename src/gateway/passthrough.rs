@@ -113,7 +113,7 @@ impl Answer {
                 form.content_type(codec)
             }
             Protocol::Grpc(codec) => grpc::content_type(codec),
-            Protocol::Rest => HeaderValue::from_static("application/grpc"),
+            Protocol::Rest | Protocol::WebSocket => HeaderValue::from_static("application/grpc"),
         };
         headers.insert(header::CONTENT_TYPE, content_type);
         let own = self.encoding.map(|encoding| HeaderValue::from_static(encoding.name()));

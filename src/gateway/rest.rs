@@ -95,7 +95,6 @@ pub(super) fn bind_message(
     json: &[u8],
     place: Option<usize>,
 ) -> Result<Bytes, Refusal> {
-    let limits = &call.shared.limits;
     let body = match (&route.binding.body, &route.body_field) {
         (BodyRule::None, _) if json.trim_ascii().is_empty() => RequestBody::None,
         (BodyRule::None, _) => {
@@ -105,7 +104,18 @@ pub(super) fn bind_message(
         (BodyRule::Field(_), Some(field)) => RequestBody::Field(field, json),
         _ => RequestBody::Message(json),
     };
+    bind(call, route, head, body, place)
+}
 
+/// Binds path, query and a body into an envelope.
+pub(super) fn bind(
+    call: &Call,
+    route: &Route,
+    head: &request::Parts,
+    body: RequestBody<'_>,
+    place: Option<usize>,
+) -> Result<Bytes, Refusal> {
+    let limits = &call.shared.limits;
     let mut violations = Vec::new();
     let path = path_fields(route, head.uri.path(), &mut violations);
     let query = query_parameters(call, head, &mut violations)?;

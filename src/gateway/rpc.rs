@@ -45,7 +45,9 @@ pub(super) async fn call(
             rest::check_encoding(&head.headers)?;
             passthrough::call(call, codec, head, body).await
         }
-        Protocol::Rest => Err(Refusal::new(Cause::Internal, "REST is no RPC protocol")),
+        Protocol::Rest | Protocol::WebSocket => {
+            Err(Refusal::new(Cause::Internal, "a protocol that is no RPC protocol"))
+        }
     }
 }
 
@@ -82,7 +84,8 @@ impl Ways {
         codec: Codec,
         head: &request::Parts,
     ) -> Result<Self, Refusal> {
-        let limit = call.shared.limits.message_limit_bytes;
+        let limits = &call.shared.limits;
+        let (limit, reply_limit) = (limits.message_limit_bytes, limits.reply_message_limit_bytes);
         let (name, accepts) = encoding_headers(call.protocol);
         let encoding = compression::of_request(&head.headers, &name, &accepts)?;
         if codec == Codec::Proto && matches!(encoding, None | Some(Encoding::Gzip)) {
@@ -96,7 +99,7 @@ impl Ways {
             let holds = call.method().server_streaming && ends_in_body;
             return Ok(Self {
                 request: RequestMessages::pass(limit, encoding),
-                reply: ReplyMessages::pass(limit, holds),
+                reply: ReplyMessages::pass(reply_limit, holds),
                 encoding: None,
             });
         }
@@ -104,7 +107,7 @@ impl Ways {
         let codec = || MessageCodec::new(call, codec, encoding, accepted);
         Ok(Self {
             request: RequestMessages::recode(codec()),
-            reply: ReplyMessages::recode(limit, codec()),
+            reply: ReplyMessages::recode(reply_limit, codec()),
             encoding: accepted,
         })
     }

@@ -106,7 +106,7 @@ impl MessageStream {
     ) -> Self {
         let heartbeat_every = Duration::from_millis(call.shared.deadlines.sse_heartbeat_ms.max(1));
         Self {
-            reader: EnvelopeReader::new(call.shared.limits.message_limit_bytes),
+            reader: EnvelopeReader::new(call.shared.limits.reply_message_limit_bytes),
             guard,
             heartbeat: Box::pin(tokio::time::sleep(heartbeat_every)),
             heartbeat_every,

@@ -67,7 +67,7 @@ struct Answer {
 
 async fn answer(call: &Call, metadata: HeaderMap, body: RequestBody) -> Result<Answer, Refusal> {
     let mut reply = call.start_with(metadata, body);
-    let limit = call.shared.limits.message_limit_bytes;
+    let limit = call.shared.limits.reply_message_limit_bytes;
     let (message, trailers) = reply.one_message(limit).await?;
 
     let mut headers = reply.metadata().cloned().unwrap_or_default();

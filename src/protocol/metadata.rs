@@ -41,7 +41,7 @@ pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap,
     }
     for (name, value) in headers {
         let forwarded = match protocol {
-            Protocol::Rest => REST_FORWARDED.contains(&name.as_str()),
+            Protocol::Rest | Protocol::WebSocket => REST_FORWARDED.contains(&name.as_str()),
             Protocol::Connect(..) if is_connects_own(name.as_str()) => false,
             Protocol::Grpc(_) | Protocol::GrpcWeb(..) | Protocol::Connect(..) => {
                 is_rpc_metadata(name.as_str())

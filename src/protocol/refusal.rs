@@ -22,7 +22,8 @@ pub fn render(
     transcoder: Option<&Transcoder>,
 ) -> Response<Bytes> {
     let (http_status, content_type, body) = match protocol {
-        Protocol::Rest => {
+        // Before a WebSocket is one, it is plain HTTP.
+        Protocol::Rest | Protocol::WebSocket => {
             let mut json = Vec::with_capacity(128);
             put_status_json(&refusal.status, transcoder, &mut json);
             (refusal.http_status(), rest::JSON, Bytes::from(json))
@@ -43,7 +44,7 @@ pub fn render(
         headers.extend(refusal.headers().clone());
     }
     headers.insert(header::CONTENT_TYPE, content_type);
-    if protocol == Protocol::Rest
+    if matches!(protocol, Protocol::Rest | Protocol::WebSocket)
         && let Some(seconds) = retry_after_seconds(&refusal.status)
     {
         headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds));

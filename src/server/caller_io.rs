@@ -23,6 +23,9 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep},
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::linger::Linger;
 
 /// What every HTTP/2 connection begins with: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -119,6 +122,11 @@ impl Busy {
     pub(super) fn until_end_of(self, body: Body) -> BusyBody {
         BusyBody { body, _busy: self }
     }
+
+    /// For as long as the connection: it is no longer HTTP, and no head will come.
+    pub(super) fn for_good(&self) {
+        self.0.0.open.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Busy {
@@ -160,6 +168,9 @@ pub(super) struct CallerIo {
     head: Option<HeadTimer>,
     clock: HeadClock,
     stall: Stall,
+    linger: Linger,
+    closed: CancellationToken,
+    _closes: DropGuard,
 }
 
 /// How long a write has been waiting for a caller that takes nothing.
@@ -181,7 +192,16 @@ struct HeadTimer {
 impl CallerIo {
     /// A connection that closes when its caller takes nothing for as long as `stall`.
     pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, stall: Duration) -> Self {
-        Self { stream, read, head: None, clock, stall: Stall { limit: stall, sleep: None } }
+        let stall = Stall { limit: stall, sleep: None };
+        let closed = CancellationToken::new();
+        let _closes = closed.clone().drop_guard();
+        let linger = Linger::default();
+        Self { stream, read, head: None, clock, stall, linger, closed, _closes }
+    }
+
+    /// Cancelled when the socket is dropped, by whoever has it by then.
+    pub(super) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
     }
 
     /// The same, with a limit for each head of HTTP/1.
@@ -277,8 +297,9 @@ impl AsyncWrite for CallerIo {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.linger.poll_shutdown(&mut this.stream, cx)
     }
 
     fn poll_write_vectored(

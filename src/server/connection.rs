@@ -10,7 +10,7 @@ use std::{
 
 use axum::body::Body;
 use futures_util::TryFutureExt as _;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -131,31 +131,43 @@ impl<S: CallService> Connections<S> {
             Http::One => {
                 let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.stall)
                     .with_head_limit(self.head);
+                // A WebSocket keeps the socket for longer than hyper keeps the connection.
+                let closed = io.closed();
                 let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();
                     let is_leaving = leaving.load(Ordering::Relaxed);
                     service.borrow_mut().call(request.map(Body::new)).map_ok(move |mut response| {
-                        if is_leaving && response.version() <= Version::HTTP_11 {
+                        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                            busy.for_good();
+                        } else if is_leaving && response.version() <= Version::HTTP_11 {
                             let close = HeaderValue::from_static("close");
                             response.headers_mut().insert(header::CONNECTION, close);
                         }
                         response.map(|body| busy.until_end_of(body))
                     })
                 });
-                let mut connection = pin!(self.http1.serve_connection(TokioIo::new(io), service));
-                tokio::select! {
-                    // The request that was sniffed is taken up before a stop is looked at.
-                    biased;
-                    result = connection.as_mut() => return Ok(result?),
-                    () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
-                }
-                tokio::select! {
-                    biased;
-                    result = connection.as_mut() => Ok(result?),
-                    // Somebody who holds the connection open without a call waits in vain.
-                    () = clock.idle_for(LAST_CALL) => Ok(()),
-                }
+                let serve = async {
+                    let connection = self.http1.serve_connection(TokioIo::new(io), service);
+                    let mut connection = pin!(connection.with_upgrades());
+                    tokio::select! {
+                        // The request that was sniffed is taken up before a stop is looked at.
+                        biased;
+                        result = connection.as_mut() => return result,
+                        () = self.phase.closing.cancelled() => {
+                            connection.as_mut().graceful_shutdown();
+                        }
+                    }
+                    tokio::select! {
+                        biased;
+                        result = connection.as_mut() => result,
+                        // Somebody who holds the connection open without a call waits in vain.
+                        () = clock.idle_for(LAST_CALL) => Ok(()),
+                    }
+                };
+                serve.await?;
+                closed.cancelled().await;
+                Ok(())
             }
             Http::Two => {
                 // Heads of HTTP/2 are bounded by h2 itself.

@@ -146,7 +146,7 @@ pub(super) fn enclose_in<'p>(
 }
 
 /// `labels[k]` as name and key.
-fn split_name(name: &str) -> (&str, Option<&str>) {
+pub(super) fn split_name(name: &str) -> (&str, Option<&str>) {
     match name.strip_suffix(']').and_then(|inner| inner.split_once('[')) {
         Some((name, key)) => (name, Some(key)),
         None => (name, None),

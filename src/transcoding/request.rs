@@ -11,9 +11,9 @@ use super::{
     bound::{Bound, By},
     json_to_wire::Present,
     plan::FieldPlan,
-    query::{QueryParameter, enclose_in},
+    query::{QueryParameter, enclose_in, split_name},
     text_value::is_default,
-    wire::find_last,
+    wire::{fields, find_last},
 };
 use crate::{
     schema::{Field, FieldPath, MessageIndex},
@@ -45,6 +45,11 @@ pub enum RequestBody<'r> {
     Message(&'r [u8]),
     /// This top-level field. Empty bytes leave it unset.
     Field(&'r FieldPath, &'r [u8]),
+    /// What there is of it in JSON: what that leaves out may come from the query.
+    Part(&'r [u8]),
+    /// The same, encoded already. Only its outermost fields are looked at, and what the path and
+    /// the query bind.
+    Wire(&'r [u8]),
 }
 
 impl RestRequest<'_> {
@@ -54,7 +59,10 @@ impl RestRequest<'_> {
         const FIELD: usize = 64;
         let body = match self.body {
             RequestBody::None => 0,
-            RequestBody::Message(json) | RequestBody::Field(_, json) => json.len() + 32,
+            RequestBody::Message(body)
+            | RequestBody::Field(_, body)
+            | RequestBody::Part(body)
+            | RequestBody::Wire(body) => body.len() + 32,
         };
         let path = self.path.iter().map(|(_, text)| text.len());
         let query = self.query.iter().map(|parameter| parameter.value.len());
@@ -115,8 +123,18 @@ impl Transcoder {
     ) -> BodyPart {
         let start = out.len();
         let (field, json) = match request.body {
-            RequestBody::Message(json) if !is_blank(json) => (None, json),
+            RequestBody::Message(json) | RequestBody::Part(json) if !is_blank(json) => (None, json),
             RequestBody::Field(field, json) if !is_blank(json) => (Some(field), json),
+            RequestBody::Wire(wire) => {
+                // A field that is cut off would swallow what is written behind it: the path.
+                if fields(wire).map(|field| field.whole.len()).sum::<usize>() != wire.len() {
+                    let description = "expected an encoded message, found other bytes".to_owned();
+                    violations.push(FieldViolation { field: String::new(), description });
+                    return BodyPart::default();
+                }
+                out.extend_from_slice(wire);
+                return BodyPart { wire: start..out.len(), present: None, is_sound: true };
+            }
             _ => return BodyPart::default(),
         };
         let read = self.body_to_wire(request.input, field, json, options, out);
@@ -176,9 +194,10 @@ impl Transcoder {
         let mut steps = Vec::new();
         for parameter in request.query {
             let start = out.len();
-            let Err(description) =
-                self.bind_parameter(request, parameter, options, bound, &mut steps, out)
-            else {
+            let bound = self.bind_parameter(request, parameter, options, bound, &mut steps, out);
+            let Err(description) = bound.and_then(|()| {
+                self.check_against_part(request, parameter, options, body, start, out)
+            }) else {
                 continue;
             };
             out.truncate(start);
@@ -209,6 +228,34 @@ impl Transcoder {
         let mut parents = self.plans_of(path);
         parents.next_back();
         enclose_in(parents, start, out);
+    }
+
+    /// Refuses a parameter that a body from which it may be missing has too.
+    fn check_against_part(
+        &self,
+        request: &RestRequest<'_>,
+        parameter: &QueryParameter<'_>,
+        options: &ReadOptions,
+        body: &BodyPart,
+        element: usize,
+        out: &[u8],
+    ) -> Result<(), String> {
+        if !matches!(request.body, RequestBody::Part(_) | RequestBody::Wire(_)) {
+            return Ok(());
+        }
+        let Ok(path) =
+            FieldPath::resolve(&self.schema, request.input, split_name(&parameter.name).0)
+        else {
+            return Ok(());
+        };
+        // What the path says too was compared with it.
+        let is_of_path = request.path.iter().any(|(bound, _)| **bound == path);
+        match self.contradiction(request, &path, options, body, element, out) {
+            Some(_) if !is_of_path => {
+                Err("the query and the message give different values".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the body says against a field of the path, whose element begins at `element`.
@@ -254,7 +301,9 @@ impl Transcoder {
     fn may_have(&self, request: &RestRequest<'_>, path: &FieldPath, body: &BodyPart) -> bool {
         let (outer, depth) = match request.body {
             RequestBody::None => return false,
-            RequestBody::Message(_) => (Some(request.input), 0),
+            RequestBody::Message(_) | RequestBody::Part(_) | RequestBody::Wire(_) => {
+                (Some(request.input), 0)
+            }
             RequestBody::Field(field, _) if field.is_prefix_of(path) => {
                 (field.leaf(&self.schema).kind.message(), field.depth())
             }
@@ -274,7 +323,7 @@ impl Transcoder {
             return false;
         }
         let (json, skipped) = match request.body {
-            RequestBody::Message(json) => (json, 0),
+            RequestBody::Message(json) | RequestBody::Part(json) => (json, 0),
             RequestBody::Field(field, json) if field.is_prefix_of(path) => (json, field.depth()),
             _ => return false,
         };

@@ -1,6 +1,7 @@
 // Real pages from another origin.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
@@ -157,6 +158,48 @@ test("connect-web's gRPC-Web transport: unary calls, a stream, errors with detai
   }
   const some = await page.evaluate((base) => connectWeb(base).list({}, 5), transom.url);
   assert.deepEqual([some.ids.slice(0, 5), some.code], [ids.slice(0, 5), "Canceled"]);
+});
+
+test("WebSocket: the example of the documentation, and pages of other origins", async () => {
+  const docs = readFileSync(path.join(import.meta.dirname, "../../docs/websocket.md"), "utf8");
+  const source = docs.split("```js\n")[1].split("```")[0];
+  assert.equal(source.trimEnd().split("\n").length, 15);
+  const call = (where, url, messages) =>
+    where.evaluate(([source, url, messages]) => webSocket(source, url, messages), [
+      source,
+      url.replace("http:", "ws:"),
+      messages,
+    ]);
+  for (const base of [transom.url, remote.url]) {
+    const create = `${base}/user.v1.UserService/CreateUser`;
+    const { heard, code } = await call(page, create, [{ email: "ws@example.com", name: "é" }]);
+    assert.deepEqual([heard.length, heard[0].name, code], [1, "é", 1000]);
+    const listed = await call(page, `${base}/v1/users?page_size=7`, []);
+    assert.equal(listed.code, 1000);
+    assert.ok(listed.heard.some((user) => user.id === heard[0].id));
+    const invalid = await call(page, create, [{ email: "x" }]);
+    assert.deepEqual([invalid.code, invalid.reason], [4003, "Invalid email"]);
+    assert.equal(invalid.status.details[0].fieldViolations[0].field, "email");
+    const missing = await call(page, `${base}/v1/users/nobody`, []);
+    assert.deepEqual([missing.code, missing.reason], [4005, "User nobody not found"]);
+    // What is refused before the upgrade a page cannot tell from a host that is down.
+    assert.equal((await call(page, `${base}/nope`, [])).code, 1006);
+  }
+  const other = await servePage();
+  const stranger = await browser.newPage();
+  await stranger.goto(other.origin);
+  assert.equal((await call(stranger, `${transom.url}/v1/users`, [])).code, 1006);
+  // The gateway's own page is of no other origin.
+  await stranger.goto(`${transom.url}/`);
+  const opens = (url) =>
+    new Promise((resolve) => {
+      const socket = new WebSocket(url);
+      socket.onclose = ({ code }) => resolve(code);
+    });
+  const own = `${transom.url.replace("http:", "ws:")}/v1/users/${ids[0]}`;
+  assert.equal(await stranger.evaluate(opens, own), 1000);
+  await stranger.close();
+  other.server.close();
 });
 
 test("a page that closes in the middle of a stream leaves a working gateway", async () => {

@@ -133,4 +133,12 @@ function connectWeb(base) {
   };
 }
 
-Object.assign(window, { rest, isAllowed, events, reconnects, grpcWeb, connectWeb });
+/** `call` of docs/websocket.md, and what it hears. */
+async function webSocket(source, url, messages) {
+  const call = new Function(`${source}; return call;`)();
+  const heard = [];
+  const end = await call(url, messages, (message) => heard.push(message));
+  return { heard, ...end };
+}
+
+Object.assign(window, { rest, isAllowed, events, reconnects, webSocket, grpcWeb, connectWeb });

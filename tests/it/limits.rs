@@ -1,5 +1,7 @@
 //! Every limit, set to a small value and seen to bite.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use futures_util::stream;
 use transom::config::{Deadlines, Limits};
@@ -48,14 +50,24 @@ async fn message_limit_bytes() {
     let refused = send(&gateway, json("POST /v1/everything", body)).await;
     assert_eq!((refused.status.as_u16(), refused.json()["code"].as_i64()), (413, Some(8)));
 
-    // From the upstream: its fault, before and after the first message.
+    let large = Everything { text: "x".repeat(99), ..Default::default() };
+    let answer = send(&gateway, grpc_web::call("Echo", grpc_web::frame(&large))).await;
+    let (_, trailers) = grpc_web::parse(&answer.body);
+    assert!(trailers.contains("grpc-status:8"), "{trailers}");
+}
+
+/// From the upstream: its fault, before and after the first message.
+#[tokio::test]
+async fn reply_message_limit_bytes() {
+    let limits = Limits { reply_message_limit_bytes: 100, ..Limits::default() };
+    let gateway = inventory_gateway(Inventory::default()).limits(limits).build().unwrap();
     let refused = send(&gateway, json("GET /v1/count/1?padding_bytes=200", "")).await;
     assert_eq!((refused.status.as_u16(), refused.json()["code"].as_i64()), (500, Some(8)));
 
     let large = Everything { text: "x".repeat(99), ..Default::default() };
     let answer = send(&gateway, grpc_web::call("Echo", grpc_web::frame(&large))).await;
     let (_, trailers) = grpc_web::parse(&answer.body);
-    assert!(trailers.contains("grpc-status:8"), "{trailers}");
+    assert!(trailers.contains("the upstream sent a message of 101 bytes"), "{trailers}");
     let count = CountRequest { messages: 1, padding_bytes: 200, ..Default::default() };
     let answer = send(&gateway, grpc_web::call("Count", grpc_web::frame(&count))).await;
     let (messages, trailers) = grpc_web::parse(&answer.body);
@@ -185,6 +197,36 @@ async fn unary_ms_and_max_ms() {
         assert_eq!(send(&gateway, hang).await.status, 504);
         assert_eq!(began.elapsed().as_secs(), seconds);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unary_ms_can_be_none() {
+    let deadlines = Deadlines { unary_ms: 0, ..Deadlines::default() };
+    let gateway = inventory_gateway(Inventory::default()).deadlines(deadlines).build().unwrap();
+    let call = send(&gateway, json("GET /v1/hang", ""));
+    assert!(tokio::time::timeout(Duration::from_secs(100_000), call).await.is_err());
+    // The upstream is told of none either.
+    let told = send(&gateway, json("GET /v1/metadata", "")).await.json();
+    assert!(told["metadata"].get("grpc-timeout").is_none(), "{told}");
+}
+
+/// A body that never pauses for long is not on its way for ever.
+#[tokio::test(start_paused = true)]
+async fn body_ms() {
+    let deadlines = Deadlines { body_ms: 30_000, ..Deadlines::default() };
+    let gateway = inventory_gateway(Inventory::default()).deadlines(deadlines).build().unwrap();
+    let frames = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        let frame = http_body::Frame::data(bytes::Bytes::from_static(b" "));
+        Some((Ok::<_, std::io::Error>(frame), ()))
+    });
+    let mut request =
+        json("POST /v1/everything", Body::new(http_body_util::StreamBody::new(frames)));
+    request.headers_mut().insert("grpc-timeout", "1H".parse().unwrap());
+    let began = tokio::time::Instant::now();
+    let refused = send(&gateway, request).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["code"].as_i64()), (408, Some(4)));
+    assert_eq!(began.elapsed().as_secs(), 30);
 }
 
 #[tokio::test(start_paused = true)]

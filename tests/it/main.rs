@@ -10,6 +10,8 @@ mod goldens;
 mod grpc_web;
 mod http_body;
 mod limits;
+mod matrix;
+mod ndjson;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
 #[cfg(feature = "cli")]
@@ -24,3 +26,4 @@ mod tidy;
 mod transcoding_properties;
 #[cfg(feature = "users")]
 mod users;
+mod websocket;

@@ -18,21 +18,21 @@ use transom_test_services::inventory::Inventory;
 
 use crate::support::{inventory_gateway, until};
 
-struct Running {
-    address: SocketAddr,
-    stops: mpsc::Sender<Stop>,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) stops: mpsc::Sender<Stop>,
     readiness: Readiness,
-    inventory: Inventory,
-    server: JoinHandle<()>,
+    pub(crate) inventory: Inventory,
+    pub(crate) server: JoinHandle<()>,
 }
 
-async fn start(listener: Listener, drain: Drain) -> Running {
+pub(crate) async fn start(listener: Listener, drain: Drain) -> Running {
     let inventory = Inventory::default();
     let gateway = inventory_gateway(inventory.clone()).build().unwrap();
     start_gateway(gateway, inventory, listener, drain).await
 }
 
-async fn start_gateway(
+pub(crate) async fn start_gateway(
     gateway: Gateway,
     inventory: Inventory,
     listener: Listener,
@@ -71,29 +71,29 @@ pub(crate) async fn serve_gateway(gateway: Gateway) -> SocketAddr {
     running.address
 }
 
-fn two_workers() -> Listener {
+pub(crate) fn two_workers() -> Listener {
     Listener { workers: 2, ..Listener::default() }
 }
 
-async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(seconds: u64, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(seconds), work).await.expect("it takes too long")
 }
 
 /// Writes `request`, then reads until the other side closes.
-async fn talk(address: SocketAddr, request: &str) -> String {
+pub(crate) async fn talk(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     read_to_end(&mut stream).await
 }
 
-async fn read_to_end(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     // A reset after the answer is an end too.
     let _ = within(20, stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn read_until(stream: &mut TcpStream, text: &str) -> String {
+pub(crate) async fn read_until(stream: &mut TcpStream, text: &str) -> String {
     let mut read = Vec::new();
     while !String::from_utf8_lossy(&read).contains(text) {
         let mut piece = [0; 4096];
@@ -297,4 +297,26 @@ async fn a_second_stop_does_not_wait() {
     running.stops.send(Stop::Graceful).await.unwrap();
     running.stops.send(Stop::Graceful).await.unwrap();
     within(20, running.server).await.unwrap();
+}
+
+/// A caller that sends a body for which it was refused long ago still reads why.
+#[tokio::test]
+async fn a_refusal_is_read_by_whoever_is_still_sending() {
+    let running = start(two_workers(), Drain::default()).await;
+    let head = "POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n";
+    // A reset is not always in time to be seen.
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The head of the answer shows that nobody waits for the body.
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 404");
+        for _ in 0..90 {
+            stream.write_all(&[b' '; 10_000]).await.unwrap();
+        }
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        assert!(rest.contains("no route for /nowhere"), "{rest}");
+    }
 }

@@ -22,6 +22,9 @@ pub use v1::{inventory_client::InventoryClient, inventory_server::InventoryServe
 
 use crate::google::{api::HttpBody, rpc};
 
+/// The number with which `Collect` and `Chat` hang.
+pub const HANG: i32 = -100;
+
 type Reply<T> = Result<Response<T>, Status>;
 type StreamOf<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 type ReplyStream = StreamOf<CountReply>;
@@ -29,7 +32,7 @@ type ReplyStream = StreamOf<CountReply>;
 /// The service. What happened to it can be watched from outside.
 #[derive(Clone, Default)]
 pub struct Inventory {
-    /// Calls to `Hang` and hanging `Count`s that are open now.
+    /// Calls to `Hang`, and hanging `Count`s, `Collect`s and `Chat`s, that are open now.
     pub hanging: Gauge,
     /// Messages that `Count` has produced so far.
     pub counted: Gauge,
@@ -189,16 +192,16 @@ impl v1::inventory_server::Inventory for Inventory {
     }
 
     async fn collect(&self, request: Request<Streaming<CountReply>>) -> Reply<CountReply> {
-        let mut messages = request.into_inner();
+        let mut messages = self.obeyed(request);
         let mut reply = CountReply::default();
-        while messages.message().await?.is_some() {
+        while messages.next().await.transpose()?.is_some() {
             reply.number += 1;
         }
         Ok(Response::new(reply))
     }
 
     async fn chat(&self, request: Request<Streaming<CountReply>>) -> Reply<ReplyStream> {
-        Ok(Response::new(Box::pin(request.into_inner())))
+        Ok(Response::new(self.obeyed(request)))
     }
 
     async fn ping(&self, request: Request<Everything>) -> Reply<Everything> {
@@ -266,6 +269,28 @@ impl v1::inventory_server::Inventory for Inventory {
         request: Request<Streaming<HttpBody>>,
     ) -> Reply<Self::ChatBodiesStream> {
         Ok(Response::new(Box::pin(request.into_inner())))
+    }
+}
+
+impl Inventory {
+    /// A stream of requests. A negative number among them is an order: the stream fails with that
+    /// code, or, at [`HANG`], never goes on.
+    fn obeyed(&self, request: Request<Streaming<CountReply>>) -> ReplyStream {
+        let hanging = self.hanging.clone();
+        Box::pin(request.into_inner().then(move |message| {
+            let hanging = hanging.clone();
+            async move {
+                let message = message?;
+                if message.number == HANG {
+                    let _open = hanging.enter();
+                    std::future::pending::<()>().await;
+                }
+                match message.number {
+                    order @ ..0 => Err(Status::new(Code::from_i32(-order), "as told")),
+                    _ => Ok(message),
+                }
+            }
+        }))
     }
 }
 
