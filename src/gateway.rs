@@ -1,8 +1,8 @@
 //! The gateway: one request's journey, from the caller's bytes to the caller's bytes.
 //!
 //! [`Gateway`] is a tower service that mounts in any axum app. It detects the caller's protocol,
-//! finds the method, and either transcodes JSON (REST) or passes message bytes on as they are
-//! (gRPC, gRPC-Web). Whatever fails on the way is one [`Refusal`], rendered in the caller's own
+//! finds the method, and either transcodes JSON (REST, WebSocket) or passes message bytes on as
+//! they are (gRPC, gRPC-Web). Whatever fails on the way is one [`Refusal`], rendered in the caller's own
 //! protocol.
 
 use std::{

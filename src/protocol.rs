@@ -111,4 +111,18 @@ mod tests {
         }
         assert_eq!(Protocol::detect(&HeaderMap::new()), Protocol::Rest);
     }
+
+    #[test]
+    fn an_upgrade_is_no_matter_of_grpc() {
+        let detect = |upgrade: &'static str, content_type: &'static str| {
+            Protocol::detect(&HeaderMap::from_iter([
+                (header::UPGRADE, http::HeaderValue::from_static(upgrade)),
+                (header::CONTENT_TYPE, http::HeaderValue::from_static(content_type)),
+            ]))
+        };
+        assert_eq!(detect("websocket", ""), Protocol::WebSocket);
+        assert_eq!(detect("WebSocket", "application/json"), Protocol::WebSocket);
+        assert_eq!(detect("websocket", "application/grpc"), Protocol::Grpc);
+        assert_eq!(detect("h2c", ""), Protocol::Rest);
+    }
 }
