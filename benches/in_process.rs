@@ -1,4 +1,5 @@
-//! One in-memory user service over REST, served in one of two ways, for `benches/in_process`:
+//! One in-memory user service over REST, served in one of two ways, for `benches/in_process` and
+//! `benches/idle_streams`:
 //!
 //! - `transom ADDRESS`: all that the binary has around a call (server, layers, router, gateway);
 //!   the service is called in process.
@@ -14,6 +15,7 @@ use axum::{
     routing::get,
     serve::ListenerExt as _,
 };
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 use transom::{
@@ -36,7 +38,7 @@ type Error = Box<dyn std::error::Error>;
 #[derive(Clone)]
 struct Memory(Arc<User>);
 
-type Users = Pin<Box<dyn futures_util::Stream<Item = Result<User, Status>> + Send>>;
+type Users = Pin<Box<dyn Stream<Item = Result<User, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl UserService for Memory {
@@ -54,8 +56,11 @@ impl UserService for Memory {
         Err(Status::unimplemented("only read"))
     }
 
+    /// The user, and then nothing for as long as somebody listens.
     async fn list_users(&self, _: Request<ListUsersRequest>) -> Result<Response<Users>, Status> {
-        Err(Status::unimplemented("only read"))
+        let user = User::clone(&self.0);
+        let users = stream::once(async { Ok(user) }).chain(stream::pending());
+        Ok(Response::new(Box::pin(users)))
     }
 
     async fn bulk_create_users(
@@ -100,7 +105,8 @@ async fn through_transom(address: SocketAddr, memory: Memory) -> Result<(), Erro
     let readiness = Readiness::new();
     let router = Router::new().fallback_service(gateway.clone());
     let router = server::router(router, readiness.clone(), &config.pages);
-    let service = layers::stack(router, &config);
+    let front = server::front(router, &config.pages, gateway.clone());
+    let service = layers::stack(front, &config);
     let listener = server::bind(address, config.listener.backlog)?;
     // Nobody asks it to stop: it is killed.
     let (_stop, stops) = mpsc::channel(1);

@@ -63,6 +63,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
     version,
     args_conflicts_with_subcommands = true,
     before_help = EXAMPLES,
+    after_help = SERVE_EXITS,
 )]
 struct Cli {
     #[command(subcommand)]
@@ -81,12 +82,13 @@ const ROUTES_EXAMPLES: &str = "Examples:
   transom routes --proto protos --json              those of .proto files, for programs";
 
 const EXPLAIN_EXAMPLES: &str = "Examples:
-  transom explain 'GET /v1/users/7?page_size=1'                   by the bundled service's routes
+  transom explain 'GET /v1/users?page_size=1'           by the bundled service's routes
   transom explain --proto protos 'POST /v1/items' --data @item.json
   transom explain --upstream http://127.0.0.1:50051 --stdin < requests.jsonl";
 
 const CHECK_EXAMPLES: &str = "Examples:
   transom check --proto protos                       .proto files, before they are deployed
+  transom check --service-config rules.yaml          rules for the bundled service
   transom check --descriptor-set service.bin --service-config rules.yaml
   transom check --config transom.toml --json         all upstreams of a configuration, for programs";
 
@@ -94,22 +96,45 @@ const SERVICE_EXAMPLES: &str = "Examples:
   transom user-service                                on 127.0.0.1:50051, users in ./transom.db
   transom user-service --database sqlite::memory:     users that are forgotten at the end";
 
+const SERVE_EXITS: &str = "Exit codes:
+  0   it was told to stop
+  1   it cannot run: the address is in use, or the user store cannot be opened
+  2   the command line is wrong
+  78  the configuration is wrong, or a schema cannot be served";
+
+const ROUTES_EXITS: &str = "Exit codes:
+  0   every route is printed
+  1   they could not be written
+  2   the command line is wrong
+  78  the configuration is wrong, or a schema cannot be served";
+
+const EXPLAIN_EXITS: &str = "Exit codes:
+  0   the request would be served, or is answered by the server itself; always with --stdin
+  1   it would be refused
+  2   the command line is wrong, or what it says is no request
+  78  the configuration is wrong, or a schema cannot be served";
+
+const CHECK_EXITS: &str = "Exit codes:
+  0   nothing is to be told
+  1   there are errors or warnings
+  2   the command line is wrong";
+
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway (what `transom` alone does)
-    #[command(before_help = EXAMPLES)]
+    #[command(before_help = EXAMPLES, after_help = SERVE_EXITS)]
     Serve(serve::Serve),
     /// Run the bundled user service alone, for gRPC callers
-    #[command(before_help = SERVICE_EXAMPLES)]
+    #[command(before_help = SERVICE_EXAMPLES, after_help = SERVE_EXITS)]
     UserService(user_service::UserService),
     /// Print every route: HTTP method, path template, and what it calls
-    #[command(before_help = ROUTES_EXAMPLES)]
+    #[command(before_help = ROUTES_EXAMPLES, after_help = ROUTES_EXITS)]
     Routes(routes::Routes),
-    /// Tell what a request would be: its route and message, or its refusal; no upstream is called
-    #[command(before_help = EXPLAIN_EXAMPLES)]
+    /// Tell what a request would be: its route and message, or its refusal; the method is not called
+    #[command(before_help = EXPLAIN_EXAMPLES, after_help = EXPLAIN_EXITS)]
     Explain(explain::Explain),
-    /// Tell what is wrong with schemas, rules and configuration: exits with 0 if nothing is, else 1
-    #[command(before_help = CHECK_EXAMPLES)]
+    /// Tell what is wrong with schemas, rules and configuration, and what is probably not meant
+    #[command(before_help = CHECK_EXAMPLES, after_help = CHECK_EXITS)]
     Check(check::Check),
     /// Print the version
     Version,

@@ -211,6 +211,9 @@ impl Gateway {
             }
             return Ok(Some(Target { method, route: None }));
         }
+        if head.method == Verb::OPTIONS && path == verbs::EVERYWHERE {
+            return Ok(None);
+        }
         match table.routes.find(&head.method, path) {
             Ok(Found::Route(number))
                 if head.method == Verb::OPTIONS && verbs::is_for_any(table.route(number)) =>

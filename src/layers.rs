@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use axum::body::Body;
 use http::{Request, Response};
 use tower::{Service, ServiceBuilder, layer::layer_fn};
-use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
 
 use crate::config::Config;
 
@@ -18,23 +17,27 @@ mod head_limits;
 mod panics;
 mod request_id;
 
-/// The layers around `router`, outermost first.
-pub fn stack(
-    router: axum::Router,
+/// The layers around `inner`, outermost first.
+pub fn stack<S>(
+    inner: S,
     config: &Config,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
 + Clone
 + Send
 + 'static
-+ use<> {
++ use<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+{
     let head_limits = head_limits::HeadLimits::new(&config.limits, &config.listener);
     let cors = config.cors.clone();
     ServiceBuilder::new()
-        // Before the id is taken over: a caller's own id is kept only if it is fit for a log.
-        .map_request(request_id::drop_unfit)
-        .layer(SetRequestIdLayer::x_request_id(request_id::Numbered::default()))
         // Outside everything that can answer: each answer has the id, refusals included.
-        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(layer_fn(request_id::wrap))
         // Outside everything else that can answer: a page may read every answer, refusals included.
         .layer(layer_fn(move |inner| cors::wrap(inner, &cors)))
         // Outside panics and limits: what they answer is logged too.
@@ -43,5 +46,5 @@ pub fn stack(
         .layer(layer_fn(panics::wrap))
         // First look at the request: before anything is routed or kept for it.
         .layer(layer_fn(move |inner| head_limits::wrap(inner, head_limits.clone())))
-        .service(router)
+        .service(inner)
 }

@@ -17,26 +17,23 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Action::Serve(config, log_format)) => {
             log_to_stderr(log_format);
-            end(app::serve(*config, print))
+            end(app::serve(*config, announce))
         }
         Ok(Action::UserService(config, log_format)) => {
             log_to_stderr(log_format);
-            end(app::user_service(*config, print))
+            end(app::user_service(*config, announce))
         }
         Ok(Action::Explain(explanation)) => {
-            ExitCode::from(explanation.run(&mut io::stdin().lock(), &mut io::stdout().lock()))
+            let (code, result) = explanation.run(&mut io::stdin().lock(), &mut io::stdout().lock());
+            written(result, code)
         }
-        Ok(Action::Print(text)) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Ok(Action::Fail(text)) => {
-            print(&text);
-            ExitCode::FAILURE
-        }
+        Ok(Action::Print(text)) => written(print(&text), 0),
+        Ok(Action::Fail(text)) => written(print(&text), 1),
         Err(cli::Error::Config(error)) => fail(&error, 78),
         Err(cli::Error::Request(error)) => fail(&error, 2),
-        Err(cli::Error::Usage(error)) => error.exit(),
+        Err(cli::Error::Usage(error)) => {
+            written(error.print(), u8::try_from(error.exit_code()).unwrap_or(2))
+        }
     }
 }
 
@@ -47,9 +44,26 @@ fn end(result: Result<(), app::Error>) -> ExitCode {
     }
 }
 
-fn print(text: &str) {
-    // A reader that went away is no reason to stop.
-    let _ = io::stdout().write_all(text.as_bytes());
+/// A gateway serves although nobody can read its banner.
+fn announce(banner: &str) {
+    let _ = print(banner);
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// `code`, if everything could be written. A reader that went away has what it wanted; any other
+/// failure means that something is missing.
+fn written(result: io::Result<()>, code: u8) -> ExitCode {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("not everything is told: {error}"), 1)
+        }
+        _ => ExitCode::from(code),
+    }
 }
 
 fn fail(error: &str, code: u8) -> ExitCode {

@@ -145,6 +145,11 @@ impl RouteTable {
         self.rpcs.get(path).copied()
     }
 
+    /// Every HTTP method that some rule names.
+    pub fn http_methods(&self) -> impl Iterator<Item = &Verb> {
+        self.tree.methods()
+    }
+
     /// The route of a REST call.
     pub fn find(&self, method: &Verb, path: &str) -> Result<Found, PathError> {
         self.tree.find(method, path)
@@ -252,6 +257,15 @@ fn resolve(
             )),
             Err(error) => problems.push(format!("`{}`: {error}", binding.template)),
         }
+    }
+    // What a caller's `Last-Event-ID` sets must not be what its path was allowed for.
+    let resume = method.sse.as_ref().and_then(|sse| sse.resume_field.as_deref());
+    if let Some(resume) =
+        resume.and_then(|name| FieldPath::resolve(schema, method.input, name).ok())
+        && variables.iter().any(|path| resume.is_prefix_of(path))
+    {
+        let name = resume.display(schema);
+        problems.push(format!("`{}`: transom.v1.sse resumes by `{name}`", binding.template));
     }
     let top_level = |what: &str, message, name: &str| {
         if name.contains('.') {
@@ -415,6 +429,20 @@ service S {
         }
         // The body is a mask itself, but not the one that is looked for.
         assert_eq!(mask("Mask m = 1; Mask mask = 2;", patch).as_deref(), Some("mask"));
+    }
+
+    #[test]
+    fn the_path_cannot_bind_what_an_event_id_sets() {
+        let head = HEAD.replace("service S", "import \"transom/v1/sse.proto\"; service S");
+        let sse = r#"option (transom.v1.sse) = {event_id_field: "id" resume_field: "id"};"#;
+        let body = format!(
+            r#"rpc A(M) returns (stream M) {{ {sse} option (google.api.http) = {{get: "/v1/{{id}}"}}; }} }}"#
+        );
+        let problems = problems(&format!("{head}{body}"));
+        assert!(
+            problems[0].ends_with("`/v1/{id}`: transom.v1.sse resumes by `id`"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod field_path;
 mod http_rule;
 mod near_miss;
 mod problem;
+mod proto_survey;
 mod service_builder;
 mod service_config;
 mod source_map;
@@ -48,8 +49,20 @@ pub use catalog::{Idempotency, Method, Service, SseResume};
 pub use field_path::FieldPath;
 pub use http_rule::{BodyRule, HttpBinding, HttpMethod};
 pub use problem::{Position, Problem, Problems};
+pub use proto_survey::survey_protos;
 pub use service_config::ServiceConfig;
 pub use types::{Cardinality, EnumIndex, EnumType, Field, Kind, MessageIndex, MessageType};
+
+/// Tells whether bytes are a `google.protobuf.FileDescriptorSet`, whatever is wrong in it.
+pub fn check_descriptor_set(bytes: &Bytes) -> Result<(), Problems> {
+    decode(bytes).map(drop)
+}
+
+fn decode(bytes: &Bytes) -> Result<descriptor_set::FileDescriptorSet, Problems> {
+    descriptor_set::FileDescriptorSet::decode(bytes.clone()).map_err(|error| {
+        Problems(vec![Problem::nowhere(format!("not a FileDescriptorSet: {error}"))])
+    })
+}
 
 /// What of a descriptor set is served, and how.
 #[derive(Clone, Debug, Default)]
@@ -83,11 +96,20 @@ impl Schema {
 
     /// The same, with only some services exposed, or by other rules.
     pub fn exposing(bytes: impl Into<Bytes>, exposure: &Exposure) -> Result<Self, Problems> {
+        match Self::survey(bytes, exposure) {
+            (Some(schema), Problems(problems)) if problems.is_empty() => Ok(schema),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Everything that could be built, and all that is wrong with the rest: not to be served, but
+    /// to be looked at. Nothing, where looking further would tell what is not so.
+    pub fn survey(bytes: impl Into<Bytes>, exposure: &Exposure) -> (Option<Self>, Problems) {
         let bytes = bytes.into();
-        let set = descriptor_set::FileDescriptorSet::decode(bytes.clone()).map_err(|error| {
-            Problems(vec![Problem::nowhere(format!("not a FileDescriptorSet: {error}"))])
-        })?;
-        builder::Builder::default().build(bytes, &set, exposure)
+        match decode(&bytes) {
+            Ok(set) => builder::Builder::default().build(bytes, &set, exposure),
+            Err(problems) => (None, problems),
+        }
     }
 
     /// The bytes it was read from.

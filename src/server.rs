@@ -22,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 mod caller_io;
 mod connection;
 mod docs;
+mod front;
 mod pages;
 mod readiness;
 mod worker;
 
 pub use connection::CallService;
 pub use docs::Docs;
+pub use front::front;
 pub use pages::router;
 pub use readiness::{Hold, Readiness};
 

@@ -38,7 +38,9 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let docs = Docs::new(&gateway.route_table());
     let router =
         rpc_services.router().merge(docs.router(&config.pages)).fallback_service(gateway.clone());
-    let service = layers::stack(server::router(router, readiness.clone(), &config.pages), &config);
+    let router = server::router(router, readiness.clone(), &config.pages);
+    let front = server::front(router, &config.pages, gateway.clone());
+    let service = layers::stack(front, &config);
     let stops = stop_signals()?;
     announce(&banner::serve(&config, &gateway));
     tracing::info!(address = %config.listen, "listening");
@@ -158,7 +160,10 @@ async fn ask(options: &config::Upstream) -> Result<Option<Described>, Error> {
     match schema_source::load(options).await? {
         Source::Known(described) => Ok(Some(described)),
         Source::Unavailable(error) => {
-            tracing::warn!(url = options.url, %error, "the schema cannot be asked for yet");
+            // Why there is no connection is logged by who tried.
+            if !error.is_unreached() {
+                tracing::warn!(url = options.url, %error, "the schema cannot be asked for yet");
+            }
             Ok(None)
         }
     }

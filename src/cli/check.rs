@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Action, Error,
-    schema::{self, Loaded, SchemaOptions},
+    schema::{Loaded, SchemaOptions, sorted},
 };
 use crate::{
     config::Config,
@@ -46,20 +46,17 @@ impl Check {
         let remotes = config.upstreams.iter().map(Upstream::remote);
         problems.extend(remotes.filter_map(|r| r.err().map(|error| of_config(error.to_string()))));
         self.schema.apply(&mut config)?;
-        let Loaded { schemas, table } = schema::load(&config)?;
-        problems.extend(table.err().into_iter().flat_map(|Problems(found)| found));
+        let Loaded { schemas, problems: found, is_whole } = self.schema.load(&config)?;
+        problems.extend(found);
         for schema in &schemas {
             if let Err(Problems(found)) = Transcoder::new(schema.clone()) {
                 problems.extend(found);
             }
         }
-        // What the other schemas have to say is said too, although one is broken.
         let (table, Problems(found)) = RouteTable::survey(schemas);
         problems.extend(found);
         problems.extend(taken_pages(&table, &config));
-        problems.sort();
-        problems.dedup();
-        Ok(Report::of_problems(problems).with_table(&table))
+        Ok(Report::of_problems(sorted(problems)).with_table(&table, is_whole))
     }
 }
 
@@ -78,8 +75,12 @@ fn taken_pages(table: &RouteTable, config: &Config) -> Vec<Problem> {
 #[derive(Serialize)]
 struct Report {
     ok: bool,
-    methods: usize,
-    routes: usize,
+    /// None where not everything could be looked at.
+    methods: Option<usize>,
+    routes: Option<usize>,
+    /// Whether nothing but the problems is known.
+    #[serde(skip)]
+    is_empty: bool,
     problems: Vec<Finding>,
 }
 
@@ -121,13 +122,15 @@ impl Report {
         let error =
             |Problem { position, message }| Finding::new(Level::Error, None, position, message);
         let problems: Vec<_> = problems.into_iter().map(error).collect();
-        Self { ok: problems.is_empty(), methods: 0, routes: 0, problems }
+        Self { ok: problems.is_empty(), methods: None, routes: None, is_empty: true, problems }
     }
 
-    fn with_table(mut self, table: &RouteTable) -> Self {
+    fn with_table(mut self, table: &RouteTable, is_whole: bool) -> Self {
         let services = table.schemas().iter().flat_map(|schema| schema.services());
-        self.methods = services.map(|service| service.methods.len()).sum();
-        self.routes = table.routes().len();
+        let methods = services.map(|service| service.methods.len()).sum();
+        self.methods = is_whole.then_some(methods);
+        self.routes = is_whole.then_some(table.routes().len());
+        self.is_empty = table.schemas().is_empty();
         let warning = |Lint { kind, position, message }| {
             Finding::new(Level::Warning, Some(kind.name()), Some(position), message)
         };
@@ -156,14 +159,16 @@ impl Report {
             let _ = writeln!(text, "{place}{separator}{level}: {message}");
         }
         let level = |level| self.problems.iter().filter(|f| f.level == level).count();
-        let _ = writeln!(
-            text,
-            "{}, {}, {}, {}",
-            count(self.methods, "method"),
-            count(self.routes, "route"),
-            count(level(Level::Error), "error"),
-            count(level(Level::Warning), "warning"),
-        );
+        if let Some((methods, routes)) = self.methods.zip(self.routes) {
+            let _ = write!(text, "{}, {}, ", count(methods, "method"), count(routes, "route"));
+        }
+        let (errors, warnings) = (level(Level::Error), level(Level::Warning));
+        let _ = write!(text, "{}, {}", count(errors, "error"), count(warnings, "warning"));
+        text.push_str(match (self.methods, self.is_empty) {
+            (Some(_), _) => "\n",
+            (None, true) => "; nothing further was looked at\n",
+            (None, false) => "; not every upstream was looked at further\n",
+        });
         text
     }
 }

@@ -15,10 +15,6 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Common {
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1, port 8080 or 50051]
-    #[arg(long, value_name = "ADDRESS", env = "TRANSOM_LISTEN")]
-    listen: Option<SocketAddr>,
-
     /// The user service's store: sqlite:FILE or sqlite::memory: [default: sqlite:transom.db]
     #[arg(long, value_name = "STORE", env = "TRANSOM_DATABASE")]
     database: Option<Database>,
@@ -94,20 +90,15 @@ fn line_column(text: &str, at: usize) -> (u32, u32) {
 }
 
 impl Common {
-    /// The file's configuration, with what the flags say over it.
-    pub(super) fn config(&self) -> Result<Config, Error> {
+    /// The file's configuration, with what the flags say over it; `listen` is one of them, with a
+    /// default of each command.
+    pub(super) fn config(&self, listen: Option<SocketAddr>) -> Result<Config, Error> {
         let mut config = read_config(self.config.as_deref())?;
-        if let Some(listen) = self.listen {
-            config.listen = listen;
-        }
+        config.listen = listen.unwrap_or(config.listen);
         if let Some(database) = &self.database {
             config.database = database.clone();
         }
         config.allow_unauthenticated |= self.allow_unauthenticated;
         Ok(config)
-    }
-
-    pub(super) fn says_where_to_listen(&self) -> bool {
-        self.listen.is_some()
     }
 }

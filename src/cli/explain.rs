@@ -1,7 +1,10 @@
 //! `transom explain`: what a request would be, without an upstream.
 //!
 //! The request goes through a real gateway, whose upstream only writes down what it is asked: so
-//! what is told cannot differ from what is served.
+//! what is told of it cannot differ from what is served. What a server has in front of its gateway
+//! is not gone through: limits of the head (`target_limit_bytes`, `header_count_limit`), the check
+//! of `Host`, TRACE and CONNECT, CORS. The server's own pages, and health and reflection, are told
+//! for what they are, and not what they answer.
 
 use std::io::{self, BufRead, Write};
 
@@ -11,6 +14,7 @@ use super::{Action, Error, schema::SchemaOptions};
 
 mod json;
 mod outcome;
+mod own;
 mod recorder;
 mod request;
 mod text;
@@ -82,20 +86,19 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Explains to `output`, and answers the exit code: 1 where the one request is refused.
-    pub fn run(self, input: &mut dyn BufRead, output: &mut dyn Write) -> u8 {
+    /// Explains to `output`. The exit code is 1 where the one request is refused; the result tells
+    /// whether everything was read and written.
+    pub fn run(self, input: &mut dyn BufRead, output: &mut dyn Write) -> (u8, io::Result<()>) {
         let Some(request) = self.request else {
-            // A reader that went away is no reason to fail.
-            let _ = explain_lines(&self.explainer, input, output);
-            return 0;
+            return (0, explain_lines(&self.explainer, input, output));
         };
         let outcome = self.explainer.explain(&request);
         let text = match self.json {
             true => json::object(&self.explainer, &outcome) + "\n",
             false => text::page(&self.explainer, &request, &outcome),
         };
-        let _ = output.write_all(text.as_bytes());
-        u8::from(outcome.is_refused())
+        let result = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        (u8::from(outcome.is_refused()), result)
     }
 }
 
@@ -145,7 +148,7 @@ mod tests {
     /// The exit code and what is printed.
     fn explain(arguments: &[&str]) -> (u8, String) {
         let mut output = Vec::new();
-        let code = explanation(arguments).run(&mut io::empty(), &mut output);
+        let code = explanation(arguments).run(&mut io::empty(), &mut output).0;
         (code, String::from_utf8(output).unwrap())
     }
 
@@ -198,14 +201,45 @@ mod tests {
             text,
             "{\"http_status\":204,\"allow\":[\"GET\",\"HEAD\",\"OPTIONS\",\"POST\"]}\n"
         );
-        let (code, text) = explain(&["GET /readyz", "--json"]);
-        assert_eq!((code, text.as_str()), (0, "{\"http_status\":200,\"page\":\"pages.readyz\"}\n"));
-        let (code, text) = explain(&["POST /readyz", "--json"]);
-        assert_eq!(code, 1);
-        assert!(text.starts_with("{\"http_status\":405,\"allow\":[\"GET\",\"HEAD\"],"), "{text}");
+        let (code, text) = explain(&["OPTIONS /v1/users", "-H", "last-event-id: transom-end"]);
+        assert!(code == 0 && !text.contains("stream is over"), "{text}");
         let (code, text) = explain(&["GET /v1/users/x", "--json", "-H", "if-none-match: *"]);
         assert_eq!(code, 0);
         assert!(text.starts_with("{\"http_status\":200,"), "{text}");
+    }
+
+    #[test]
+    fn what_is_in_front_of_the_gateway_is_named_and_not_answered() {
+        for (request, json, part) in [
+            ("GET /readyz", "{\"page\":\"pages.readyz\"}\n", "pages.readyz of the configuration"),
+            ("POST /livez", "{\"page\":\"pages.livez\"}\n", "not explained further"),
+            ("GET /console.js", "{\"page\":\"pages.console\"}\n", "pages.console"),
+            (
+                "POST /grpc.health.v1.Health/Check",
+                "{\"service\":\"grpc.health.v1.Health\"}\n",
+                "health or reflection, for gRPC callers",
+            ),
+        ] {
+            assert_eq!(explain(&[request, "--json"]), (0, json.to_owned()), "{request}");
+            let (code, text) = explain(&[request]);
+            assert!(code == 0 && text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_stream_is_told_with_its_route() {
+        let arguments = ["GET /v1/users", "-H", "last-event-id: transom-end"];
+        let (code, text) = explain(&arguments);
+        assert_eq!(code, 0);
+        for part in ["matches GET /v1/users\n", "204", "`last-event-id: transom-end`", "is over"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let (_, json) = explain(&[&arguments[..], &["--json"]].concat());
+        assert_eq!(
+            json,
+            "{\"http_status\":204,\"method\":\"user.v1.UserService/ListUsers\",\
+             \"template\":\"/v1/users\",\"finished_stream\":true}\n"
+        );
     }
 
     #[test]
@@ -236,7 +270,8 @@ mod tests {
             "{\"request\":\"POST /v1/users\",\"headers\":{\"x\":[\"a\",\"b\"]},\"body\":\"{}\"}",
         );
         let mut output = Vec::new();
-        assert_eq!(explanation(&["--stdin"]).run(&mut lines.as_bytes(), &mut output), 0);
+        let code = explanation(&["--stdin"]).run(&mut lines.as_bytes(), &mut output);
+        assert!(matches!(code, (0, Ok(()))));
         let output = String::from_utf8(output).unwrap();
         let objects: Vec<serde_json::Value> =
             output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

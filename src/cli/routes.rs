@@ -21,9 +21,7 @@ pub(super) struct Routes {
 
 impl Routes {
     pub(super) fn action(self) -> Result<Action, Error> {
-        let table = self.schema.load()?.table.map_err(|problems| {
-            Error::Config(format!("the schema cannot be served:\n{problems}"))
-        })?;
+        let table = self.schema.load(&self.schema.config()?)?.table()?;
         let rows: Vec<_> = table.routes().iter().map(|route| row(&table, route)).collect();
         Ok(Action::Print(if self.json { json(&rows)? } else { text(&rows) }))
     }

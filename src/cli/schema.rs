@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Upstream},
     routing::RouteTable,
     schema::{Position, Problem, Problems, Schema},
-    upstream::schema_source::{self, Source, SourceError},
+    upstream::schema_source,
     users::DESCRIPTOR_SET,
 };
 
@@ -48,14 +48,13 @@ impl UpstreamOptions {
             self.descriptor_set.is_some() || self.proto.is_some() || self.service_config.is_some();
         if self.upstream.is_empty() && (of_one || !self.services.is_empty()) {
             let message = "--descriptor-set, --proto, --service-config and --services are of an \
-                           upstream: say which with --upstream URL\n";
-            let kind = ErrorKind::MissingRequiredArgument;
-            return Err(Error::Usage(clap::Error::raw(kind, message)));
+                           upstream: say which with --upstream URL";
+            return Err(usage(ErrorKind::MissingRequiredArgument, message));
         }
         if of_one && self.upstream.len() > 1 {
             let message = "--descriptor-set, --proto and --service-config are of one upstream: \
                            describe several in a configuration file, as [[upstreams]]";
-            return Err(Error::Config(message.to_owned()));
+            return Err(usage(ErrorKind::ArgumentConflict, message));
         }
         if !self.upstream.is_empty() {
             config.upstreams = self.upstream.iter().map(|url| self.described(url)).collect();
@@ -63,13 +62,17 @@ impl UpstreamOptions {
         Ok(())
     }
 
-    /// The same where nothing is called: a schema that is in files needs no URL.
+    /// The same where nothing is called: a schema that is in files needs no URL. What describes no
+    /// upstream describes the bundled service.
     fn apply_offline(&self, config: &mut Config) -> Result<(), Error> {
-        if self.upstream.is_empty() && (self.descriptor_set.is_some() || self.proto.is_some()) {
+        if !self.upstream.is_empty() {
+            return self.apply(config);
+        }
+        if self.descriptor_set.is_some() || self.proto.is_some() {
             config.upstreams = vec![self.described("")];
             return Ok(());
         }
-        self.apply(config)
+        if config.upstreams.is_empty() { Ok(()) } else { self.apply(config) }
     }
 
     fn described(&self, url: &str) -> Upstream {
@@ -95,22 +98,47 @@ pub(super) struct SchemaOptions {
     config: Option<PathBuf>,
 }
 
-/// Schemas, and the routes they make together.
+/// What there is to look at.
 pub(super) struct Loaded {
-    /// In the order of the upstreams; those without a problem of their own.
+    /// In the order of the upstreams, without what the problems are about.
     pub(super) schemas: Vec<Arc<Schema>>,
+    /// What is wrong with them, and with those that cannot be looked at.
+    pub(super) problems: Vec<Problem>,
+    /// Whether there is a schema of every upstream.
+    pub(super) is_whole: bool,
+}
+
+impl Loaded {
     /// The routes, or everything that keeps them from being served.
-    pub(super) table: Result<RouteTable, Problems>,
+    pub(super) fn table(&self) -> Result<RouteTable, Error> {
+        let (table, Problems(found)) = RouteTable::survey(self.schemas.clone());
+        let problems = sorted([self.problems.clone(), found].concat());
+        match problems.is_empty() {
+            true => Ok(table),
+            false => Err(cannot_be_served(&Problems(problems))),
+        }
+    }
+}
+
+/// What a command says that needs a schema without a problem.
+pub(super) fn cannot_be_served(problems: &Problems) -> Error {
+    Error::Config(format!("the schema cannot be served:\n{problems}"))
+}
+
+/// In their order, each once.
+pub(super) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort();
+    problems.dedup();
+    problems
 }
 
 impl SchemaOptions {
-    /// Reads and asks for everything. What cannot be read, and what is wrong with what was, is
-    /// among the table's problems.
-    pub(super) fn load(&self) -> Result<Loaded, Error> {
+    /// The configuration, with what the flags say; refused if it cannot work.
+    pub(super) fn config(&self) -> Result<Config, Error> {
         let mut config = self.read_config()?;
         self.apply(&mut config)?;
         common::check(&config)?;
-        load(&config)
+        Ok(config)
     }
 
     /// The configuration file alone.
@@ -128,41 +156,30 @@ impl SchemaOptions {
     pub(super) fn apply(&self, config: &mut Config) -> Result<(), Error> {
         self.upstream.apply_offline(config)
     }
+
+    /// What `config` puts on the web, once it is applied.
+    pub(super) fn load(&self, config: &Config) -> Result<Loaded, Error> {
+        let mut loaded = Loaded { schemas: Vec::new(), problems: Vec::new(), is_whole: true };
+        let mut add = |(schema, Problems(found)): (Option<Schema>, Problems)| {
+            loaded.is_whole &= schema.is_some();
+            loaded.schemas.extend(schema.map(Arc::new));
+            loaded.problems.extend(found);
+        };
+        if config.upstreams.is_empty() {
+            add(match schema_source::exposure(&self.upstream.described("")) {
+                Ok(exposure) => Schema::survey(DESCRIPTOR_SET, &exposure),
+                Err(error) => (None, Problems(error.problems())),
+            });
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Error::Config(error.to_string()))?;
+        for options in &config.upstreams {
+            add(runtime.block_on(schema_source::survey(options)));
+        }
+        Ok(loaded)
+    }
 }
 
-/// The schemas of what `config` puts on the web.
-pub(super) fn load(config: &Config) -> Result<Loaded, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::Config(error.to_string()))?;
-    let (mut schemas, mut problems) = (Vec::new(), Vec::new());
-    let mut add = |schema: Result<Schema, Problems>| match schema {
-        Ok(schema) => schemas.push(Arc::new(schema)),
-        Err(found) => problems.extend(found.0),
-    };
-    if config.upstreams.is_empty() {
-        add(Schema::from_descriptor_set(DESCRIPTOR_SET));
-    }
-    for options in &config.upstreams {
-        add(match runtime.block_on(schema_source::load(options)) {
-            Ok(Source::Known(described)) => described.schema(),
-            Ok(Source::Unavailable(error)) => {
-                let url = &options.url;
-                Err(nowhere(format!(
-                    "{url}: {error}. Say where its schema is: --descriptor-set FILE or --proto DIR"
-                )))
-            }
-            Err(SourceError::Problems(found)) => Err(found),
-            Err(error) => Err(nowhere(error.to_string())),
-        });
-    }
-    problems.sort();
-    let table = match problems.is_empty() {
-        true => RouteTable::build(schemas.clone()),
-        false => Err(Problems(problems)),
-    };
-    Ok(Loaded { schemas, table })
-}
-
-fn nowhere(message: String) -> Problems {
-    Problems(vec![Problem { position: None, message }])
+fn usage(kind: ErrorKind, message: &str) -> Error {
+    Error::Usage(clap::Error::raw(kind, format!("{message}\n")))
 }

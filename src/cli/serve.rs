@@ -1,5 +1,7 @@
 //! `transom serve`: where its configuration comes from.
 
+use std::net::SocketAddr;
+
 use clap::Args;
 
 use super::{
@@ -10,6 +12,10 @@ use super::{
 
 #[derive(Args)]
 pub(super) struct Serve {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "TRANSOM_LISTEN")]
+    listen: Option<SocketAddr>,
+
     #[command(flatten)]
     common: Common,
 
@@ -23,7 +29,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn action(self) -> Result<Action, Error> {
-        let mut config = self.common.config()?;
+        let mut config = self.common.config(self.listen)?;
         if !self.cors_origin.is_empty() {
             config.cors.origins.clone_from(&self.cors_origin);
         }

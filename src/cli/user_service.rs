@@ -15,14 +15,18 @@ const PORT: u16 = 50051;
 
 #[derive(Args)]
 pub(super) struct UserService {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDRESS", env = "TRANSOM_LISTEN")]
+    listen: Option<SocketAddr>,
+
     #[command(flatten)]
     common: Common,
 }
 
 impl UserService {
     pub(super) fn action(self) -> Result<Action, Error> {
-        let mut config = self.common.config()?;
-        if config.listen == Config::default().listen && !self.common.says_where_to_listen() {
+        let mut config = self.common.config(self.listen)?;
+        if self.listen.is_none() && config.listen == Config::default().listen {
             config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
         }
         common::check(&config)?;

@@ -50,6 +50,21 @@ impl Pages {
         found.map(|(key, _)| key)
     }
 
+    /// Whether a page, or a file of one, can be at `path`. Of a path that has none, this may still
+    /// say so.
+    pub fn may_be_at(&self, path: &str) -> bool {
+        let is_below = |page: &str| {
+            let below = path.strip_prefix(page.trim_end_matches('/'));
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+        };
+        path.starts_with("/console.")
+            || self.entries().iter().any(|(_, page)| match *page {
+                "" => false,
+                "/" => path == "/",
+                page => is_below(page),
+            })
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         let entries = self.entries();
         for (index, (key, page)) in entries.iter().enumerate() {
@@ -94,6 +109,25 @@ mod tests {
         for free in ["/openapi", "/docs", "", "/v1/users"] {
             assert_eq!(pages.key_of(free), None, "{free}");
         }
+    }
+
+    #[test]
+    fn pages_and_their_files_are_told_from_calls() {
+        let moved = Pages { console: "/c".into(), docs: "/a/docs".into(), ..Pages::default() };
+        for (pages, paths) in [
+            (
+                &Pages::default(),
+                &["/", "/console.js", "/docs", "/docs/", "/docs/x.css", "/openapi.json", "/livez"]
+                    [..],
+            ),
+            (&moved, &["/c", "/c/console.js", "/a/docs/index.html", "/openapi.yaml"]),
+        ] {
+            assert!(paths.iter().all(|path| pages.may_be_at(path)), "{pages:?}");
+        }
+        for call in ["/v1/users", "/user.v1.UserService/GetUser", "/livezz", "/c"] {
+            assert!(!Pages::default().may_be_at(call), "{call}");
+        }
+        assert!(!moved.may_be_at("/"));
     }
 
     #[test]

@@ -53,15 +53,19 @@ impl Call {
         Place::in_response(self.transcoder().schema(), self.method().output, field)
     }
 
-    /// Asks the upstream. Nothing happens until the reply is polled.
+    /// Asks the upstream.
     pub(super) fn start(&self, body: RequestBody) -> UpstreamReply {
+        self.start_with(self.metadata.clone(), body)
+    }
+
+    /// The same, with metadata that the call has no more use for.
+    pub(super) fn start_with(&self, metadata: HeaderMap, body: RequestBody) -> UpstreamReply {
         let mut request = Request::new(body);
         *request.method_mut() = Verb::POST;
         *request.version_mut() = Version::HTTP_2;
-        // A method's path was checked when the schema was read.
-        *request.uri_mut() = self.method().path.parse().unwrap_or_default();
+        *request.uri_mut() = self.method().uri.clone();
         let headers = request.headers_mut();
-        *headers = self.metadata.clone();
+        *headers = metadata;
         // What differs from call to call is not worth a place in HPACK's table: it would push
         // out what does not.
         headers.values_mut().for_each(|value| value.set_sensitive(true));

@@ -60,6 +60,9 @@ pub(super) async fn call(
     Ok(response.map(|()| ReplyBody::stream(chunks)))
 }
 
+/// After so many messages without data others have their turn.
+const EMPTY_IN_A_ROW: usize = 64;
+
 struct Chunks {
     place: Place,
     refused: Refused,
@@ -124,7 +127,14 @@ impl http_body::Body for Chunks {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let mut data = std::mem::take(&mut this.first);
+        let mut empty = 0;
         while data.is_empty() {
+            // An upstream that always has another empty message ready must not keep the worker.
+            empty += 1;
+            if empty > EMPTY_IN_A_ROW {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if this.is_ended {
                 return Poll::Ready(None);
             }

@@ -13,7 +13,10 @@ use crate::{
         refusal::PROBLEM_JSON,
         rest::{self, BodyMedia},
     },
-    routing::{Route, percent_encoding},
+    routing::{
+        Route,
+        percent_encoding::{self, Slashes},
+    },
     schema::{BodyRule, FieldPath},
     status::{Cause, FieldViolation, Refusal},
     transcoding::{QueryParameter, ReadOptions, RequestBody, RestRequest},
@@ -166,6 +169,11 @@ fn path_fields<'r>(
     let variables = route.variables.iter().zip(&route.template.variables);
     for ((field, variable), text) in variables.zip(route.captures(path)) {
         match text {
+            // A `%2F` that was decoded has made segments that nobody has looked at yet.
+            Ok(text) if route.slashes == Slashes::Decode && has_dots(&text) => {
+                let description = "a segment of it is empty, or dots".to_owned();
+                violations.push(rest::parameter_violation(&variable.field_path, description));
+            }
             Ok(text) => fields.push((field, text)),
             Err(error) => {
                 violations.push(rest::parameter_violation(&variable.field_path, error.to_string()));
@@ -173,6 +181,10 @@ fn path_fields<'r>(
         }
     }
     fields
+}
+
+fn has_dots(text: &str) -> bool {
+    text.contains('/') && text.split('/').any(|segment| matches!(segment, "" | "." | ".."))
 }
 
 /// The request field that takes `Last-Event-ID`. A reconnect repeats the request it began with;

@@ -101,6 +101,8 @@ fn json_messages(
         refused: Arc::clone(refused),
         sent,
         number: 0,
+        arrived: 0,
+        became: 0,
         takes_body,
         is_ended: false,
     }))
@@ -127,6 +129,10 @@ impl http_body::Body for Begun {
     }
 }
 
+/// Path and query are bound into every message, so that none is of another resource than the path
+/// that was asked for. Beyond one message's limit, messages may be so many times what has come.
+const GROWTH_LIMIT: usize = 32;
+
 struct JsonMessages {
     call: Arc<Call>,
     head: request::Parts,
@@ -136,6 +142,9 @@ struct JsonMessages {
     sent: Sent,
     /// How many messages there were.
     number: usize,
+    /// Bytes that have come, and bytes of the messages they became.
+    arrived: usize,
+    became: usize,
     /// Without a body, path and query are the one message.
     takes_body: bool,
     is_ended: bool,
@@ -161,6 +170,12 @@ impl JsonMessages {
         };
         let message = rest::bind_message(&self.call, route, &self.head, value, Some(self.number))?;
         self.number += 1;
+        self.became += message.len();
+        let allowed = self.arrived.saturating_mul(GROWTH_LIMIT);
+        if self.became > allowed.saturating_add(self.call.shared.limits.message_limit_bytes) {
+            let text = "path and query make the messages too large for the bytes that came";
+            return Err(Refusal::new(Cause::RequestTooLarge, text));
+        }
         self.sent.note();
         Ok(Some(message))
     }
@@ -187,7 +202,11 @@ impl http_body::Body for JsonMessages {
                 Err(refusal) => return this.refuse(refusal),
             }
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
-                Some(Ok(frame)) => this.splitter.push(&frame.into_data().unwrap_or_default()),
+                Some(Ok(frame)) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    this.arrived += data.len();
+                    this.splitter.push(&data);
+                }
                 Some(Err(error)) => return this.refuse(broken_off(&error)),
                 None => this.is_ended = true,
             }

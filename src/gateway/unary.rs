@@ -22,21 +22,21 @@ pub(super) async fn call(
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
     // Which type an HTTP body has is the upstream's to say, and not known before.
+    let pretty = rest::pretty_print(&head)?;
     if call.raw_response().is_none() {
         rest::check_accept(&head.headers, "application/json")?;
         call.write = json_dialect::write_options(&head.headers, "application/json")?;
         call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
-        if let Some(pretty) = rest::pretty_print(&head)? {
-            call.write.pretty = pretty;
-        }
+        call.write.pretty = pretty.unwrap_or(call.write.pretty);
     }
     if call.method().client_streaming {
-        return stream_in(Arc::new(call), head, body).await.map(Answer::respond);
+        return stream_in(call, head, body).await.map(Answer::respond);
     }
+    let metadata = std::mem::take(&mut call.metadata);
     let answer = async {
         let route = call.route().ok_or_else(rest::no_route)?;
         let message = rest::read_message(&call, route, &head, body).await?;
-        answer(&call, RequestBody::Full(Some(message))).await
+        answer(&call, metadata, RequestBody::Full(Some(message))).await
     };
     let answer = call.deadline.within(answer).await?;
     // Only of what reads can an earlier answer stand for a later one.
@@ -46,11 +46,13 @@ pub(super) async fn call(
 }
 
 /// A stream of requests, one answer.
-async fn stream_in(call: Arc<Call>, head: request::Parts, body: Body) -> Result<Answer, Refusal> {
+async fn stream_in(mut call: Call, head: request::Parts, body: Body) -> Result<Answer, Refusal> {
+    let metadata = std::mem::take(&mut call.metadata);
+    let call = Arc::new(call);
     let mut guard = StreamGuard::new(&call)?;
     let refused = Refused::default();
     let body = rest_stream::body(&call, head, body, &refused, &mut guard).await?;
-    let answer = guard.within(answer(&call, body)).await;
+    let answer = guard.within(answer(&call, metadata, body)).await;
     // What was wrong with the request's stream is why the upstream failed.
     answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
 }
@@ -63,8 +65,8 @@ struct Answer {
     body: Bytes,
 }
 
-async fn answer(call: &Call, body: RequestBody) -> Result<Answer, Refusal> {
-    let mut reply = call.start(body);
+async fn answer(call: &Call, metadata: HeaderMap, body: RequestBody) -> Result<Answer, Refusal> {
+    let mut reply = call.start_with(metadata, body);
     let limit = call.shared.limits.message_limit_bytes;
     let (message, trailers) = reply.one_message(limit).await?;
 

@@ -18,6 +18,9 @@ use crate::{
 /// The methods that a rule for every method has; `HEAD` follows `GET`.
 const USUAL: [Verb; 6] = [Verb::DELETE, Verb::GET, Verb::HEAD, Verb::PATCH, Verb::POST, Verb::PUT];
 
+/// The target of an `OPTIONS` that asks for no path: RFC 9110, 9.3.7.
+pub(super) const EVERYWHERE: &str = "*";
+
 /// Whether a rule is for any method whatever: then `OPTIONS` is not among those it is meant for.
 pub(super) fn is_for_any(route: &Route) -> bool {
     route.binding.method == HttpMethod::Any
@@ -28,16 +31,19 @@ pub(super) fn options(table: &Table, path: &str) -> Response<ReplyBody> {
     let mut allow = BTreeSet::from([Verb::OPTIONS.to_string()]);
     let mut response = Response::new(ReplyBody::none());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    // What other methods there are, of a custom kind too.
-    if let Ok(Found::OtherMethods(others)) = table.routes.find(&Verb::OPTIONS, path) {
-        allow.extend(others);
+    if path == EVERYWHERE {
+        allow.extend(USUAL.map(|verb| verb.to_string()));
     }
-    for verb in USUAL {
-        let Ok(Found::Route(number)) = table.routes.find(&verb, path) else { continue };
-        if matches!(verb, Verb::POST | Verb::PATCH)
+    for verb in USUAL.iter().chain(table.routes.http_methods()) {
+        let Ok(Found::Route(number)) = table.routes.find(verb, path) else { continue };
+        // One that a rule for any method takes too says nothing of this path.
+        if is_for_any(table.route(number)) && !USUAL.contains(verb) {
+            continue;
+        }
+        if matches!(*verb, Verb::POST | Verb::PATCH)
             && let Some(media) = body_media(&table.routes, table.route(number))
         {
-            response.headers_mut().insert(rest::accepted_by(&verb), media.list());
+            response.headers_mut().insert(rest::accepted_by(verb), media.list());
         }
         allow.insert(verb.to_string());
     }

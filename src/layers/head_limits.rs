@@ -6,7 +6,7 @@ use std::{convert::Infallible, future::ready};
 
 use axum::body::Body;
 use futures_util::future::Either;
-use http::{HeaderMap, Method as Verb, Request, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, Version, header};
 use tower::{Service, service_fn};
 
 use crate::{
@@ -17,6 +17,10 @@ use crate::{
 
 /// What each field costs beside its bytes: HPACK's accounting, RFC 7541, 4.1.
 const FIELD_OVERHEAD_BYTES: usize = 32;
+
+/// What is served somewhere; what a path has, only the routes know.
+const SERVED: HeaderValue =
+    HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 
 #[derive(Clone, Debug)]
 pub(super) struct HeadLimits {
@@ -57,7 +61,8 @@ impl HeadLimits {
         }
         if matches!(*request.method(), Verb::CONNECT | Verb::TRACE) {
             let message = format!("{} is not served", request.method());
-            return Err(Refusal::new(Cause::WrongMethod, message));
+            let refusal = Refusal::new(Cause::WrongMethod, message);
+            return Err(refusal.with_header(header::ALLOW, SERVED));
         }
         check_host(request)
     }

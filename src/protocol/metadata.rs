@@ -34,18 +34,17 @@ const HOP: [&str; 13] = [
 /// The metadata a request forwards. Repeated values keep their order.
 pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap, Refusal> {
     let mut metadata = HeaderMap::with_capacity(8);
-    let of_connection = match protocol {
-        Protocol::Rest | Protocol::WebSocket => Vec::new(),
-        Protocol::Grpc | Protocol::GrpcWeb(_) => named_by_connection(headers),
-    };
+    let of_connection = named_by_connection(headers);
+    if of_connection.len() > CONNECTION_LIMIT {
+        let message = format!("the header connection names more than {CONNECTION_LIMIT} headers");
+        return Err(Refusal::new(Cause::Malformed, message));
+    }
     for (name, value) in headers {
         let forwarded = match protocol {
             Protocol::Rest | Protocol::WebSocket => REST_FORWARDED.contains(&name.as_str()),
-            Protocol::Grpc | Protocol::GrpcWeb(_) => {
-                is_rpc_metadata(name.as_str()) && !names(&of_connection, name)
-            }
+            Protocol::Grpc | Protocol::GrpcWeb(_) => is_rpc_metadata(name.as_str()),
         };
-        if !forwarded {
+        if !forwarded || names(&of_connection, name) {
             continue;
         }
         if name.as_str().ends_with("-bin") {
@@ -94,10 +93,14 @@ fn is_reserved(name: &str) -> bool {
             .all(|(byte, reserved)| byte == reserved || (byte == b'_' && reserved == b'-'))
 }
 
-/// What `connection` lists: fields of this hop only.
+/// So many headers `connection` may name: each header is compared with each of them.
+const CONNECTION_LIMIT: usize = 64;
+
+/// What `connection` lists, fields of this hop only; one more than the limit where there are more.
 fn named_by_connection(headers: &HeaderMap) -> Vec<&str> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).collect()
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    names.take(CONNECTION_LIMIT + 1).collect()
 }
 
 fn names(listed: &[&str], name: &HeaderName) -> bool {
@@ -168,6 +171,19 @@ mod tests {
         assert_eq!(sorted(&metadata), ["trace-bin", "x-a"]);
         let repeated: Vec<_> = metadata.get_all("x-a").iter().collect();
         assert_eq!(repeated, ["1", "2"]);
+    }
+
+    #[test]
+    fn what_connection_names_goes_no_further_and_is_few() {
+        let sent = headers(&[("authorization", "Bearer x"), ("connection", "Authorization")]);
+        for protocol in [Protocol::Rest, Protocol::Grpc, WEB] {
+            assert_eq!(from_caller(protocol, &sent).unwrap(), HeaderMap::new());
+        }
+        let mut many = HeaderMap::new();
+        many.insert("connection", ["a"; CONNECTION_LIMIT].join(",").parse().unwrap());
+        assert!(from_caller(Protocol::Grpc, &many).is_ok());
+        many.append("connection", HeaderValue::from_static("b"));
+        assert_eq!(from_caller(Protocol::Grpc, &many).unwrap_err().cause, Cause::Malformed);
     }
 
     #[test]

@@ -38,13 +38,15 @@ impl BodyMedia {
 
     /// Refuses a body of another type. One without a content type is taken for what is wanted.
     pub fn check(self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
-            return Ok(());
-        };
+        let mut content_types = headers.get_all(header::CONTENT_TYPE).iter();
+        let Some(content_type) = content_types.next() else { return Ok(()) };
         let refuse = |message: String| {
             let refusal = Refusal::new(Cause::UnknownContentType, message);
             Err(refusal.with_header(accepted_by(method), self.list()))
         };
+        if content_types.next().is_some() {
+            return refuse("the body has several content types".to_owned());
+        }
         if self == Self::Any {
             return match std::str::from_utf8(content_type.as_bytes()) {
                 Ok(_) => Ok(()),
@@ -83,8 +85,9 @@ pub fn accepted_by(method: &Method) -> HeaderName {
 
 /// Refuses a body in a content coding.
 pub fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Refusal::new(
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    match codings.find(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Some(coding) => Err(Refusal::new(
             Cause::UnknownEncoding,
             format!(
                 "content encoding {} is not served: send the body as it is",
@@ -92,7 +95,7 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
             ),
         )
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

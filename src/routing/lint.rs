@@ -8,6 +8,9 @@ use http::Method as Verb;
 use super::{Found, Route, RouteTable, path_template::Segment};
 use crate::schema::{BodyRule, HttpMethod, MessageIndex, Position, Schema};
 
+/// How many fields a finding names.
+const NAMES: usize = 5;
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lint {
@@ -72,7 +75,7 @@ impl RouteTable {
     fn lint_methods(&self, lints: &mut Vec<Lint>) {
         for schema in &self.schemas {
             for method in schema.services().iter().flat_map(|service| &service.methods) {
-                if method.bindings.is_empty() {
+                if !method.has_rule {
                     lints.push(Lint {
                         kind: LintKind::Unannotated,
                         position: method.position.clone(),
@@ -178,7 +181,7 @@ impl RouteTable {
                 }
                 let text = format!(
                     "only the query can set {}: say `body: \"*\"` if the body should",
-                    unbound.join(", ")
+                    first_few(&unbound)
                 );
                 (LintKind::MissingBody, text)
             }
@@ -190,6 +193,15 @@ impl RouteTable {
     fn name(&self, route: &Route) -> String {
         let rpc = self.method(route.method).full_name();
         format!("`{}` of {rpc} ({})", route.binding.template, route.binding.position)
+    }
+}
+
+/// The first [`NAMES`], and how many there are besides.
+fn first_few(names: &[String]) -> String {
+    let first = names[..names.len().min(NAMES)].join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 
@@ -401,6 +413,15 @@ mod tests {
         let found = lints(&[r#"get: "/v1/users:all/{id}""#, r#"get: "/v1/users%3Aall/x""#]);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("R0 verb-captured: the colon of `users:all` begins no verb"));
+    }
+
+    #[test]
+    fn of_many_names_the_first_are_told() {
+        let names: Vec<_> = (1..=58).map(|n| n.to_string()).collect();
+        assert_eq!(first_few(&names), "1, 2, 3, 4, 5 and 53 more");
+        assert_eq!(first_few(&names[..5]), "1, 2, 3, 4, 5");
+        assert_eq!(first_few(&names[..6]), "1, 2, 3, 4, 5 and 1 more");
+        assert_eq!(first_few(&names[..1]), "1");
     }
 
     #[test]

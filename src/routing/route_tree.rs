@@ -109,6 +109,11 @@ impl RouteTree {
         self.search(method, path).map(|(found, _)| found)
     }
 
+    /// Every HTTP method that some route is for.
+    pub fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.methods.iter()
+    }
+
     /// What it finds, and how many nodes it has visited.
     fn search(&self, method: &Method, path: &str) -> Result<(Found, usize), PathError> {
         let mut segments = Segments::split(path)?;

@@ -57,19 +57,20 @@ struct FieldNote {
 }
 
 impl<'d> Builder<'d> {
+    /// What could be built, without what the problems are about.
     pub(super) fn build(
         mut self,
         bytes: Bytes,
         set: &'d descriptor_set::FileDescriptorSet,
         exposure: &Exposure,
-    ) -> Result<Schema, Problems> {
+    ) -> (Option<Schema>, Problems) {
         for file in &set.file {
             self.declare_file(file);
         }
         // What refers to types that were refused would only be told again.
         if !self.problems.is_empty() {
             self.problems.sort();
-            return Err(Problems(self.problems));
+            return (None, Problems(self.problems));
         }
         let declared = std::mem::take(&mut self.messages);
         let messages: Vec<_> =
@@ -81,12 +82,9 @@ impl<'d> Builder<'d> {
         for file in &set.file {
             services.add_file(file);
         }
-        let Services { services, overridden_rules, fully_decode } = services.finish();
-        if !self.problems.is_empty() {
-            self.problems.sort();
-            return Err(Problems(self.problems));
-        }
-        Ok(Schema {
+        let Services { services, overridden_rules, fully_decode, is_whole } = services.finish();
+        self.problems.sort();
+        let schema = is_whole.then_some(Schema {
             descriptor_set: bytes,
             messages,
             enums: self.enums,
@@ -95,7 +93,8 @@ impl<'d> Builder<'d> {
             overridden_rules,
             fully_decode,
             messages_by_name: self.messages_by_name,
-        })
+        });
+        (schema, Problems(self.problems))
     }
 
     fn declare_file(&mut self, file: &'d descriptor_set::FileDescriptor) {
@@ -366,10 +365,17 @@ mod tests {
     }
 
     fn build(change: impl Fn(&mut FileDescriptor)) -> Result<Schema, Problems> {
+        match survey(change) {
+            (Some(schema), Problems(problems)) if problems.is_empty() => Ok(schema),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    fn survey(change: impl Fn(&mut FileDescriptor)) -> (Option<Schema>, Problems) {
         let bytes = compile_protos(&[("t.proto".to_owned(), SOURCE.to_owned())]).unwrap();
         let mut set = FileDescriptorSet::decode(bytes).unwrap();
         change(&mut set.file[0]);
-        Schema::from_descriptor_set(set.encode_to_vec())
+        Schema::survey(set.encode_to_vec(), &Exposure::default())
     }
 
     #[test]
@@ -435,6 +441,28 @@ mod tests {
             (file.syntax, file.edition) = ("editions".to_owned(), Some(1_002));
         });
         assert!(edition.ends_with("edition 1002 is not supported: 2023 and 2024 are"), "{edition}");
+    }
+
+    #[test]
+    fn what_is_left_of_a_bad_descriptor_can_be_looked_at() {
+        type Change = fn(&mut FileDescriptor);
+        let changes: [Change; 5] = [
+            |file| file.message_type[0].field[1].type_name = ".t.Nope".to_owned(),
+            |file| file.message_type[0].field[0].r#type = 19,
+            |file| file.message_type[0].nested_type[0].field[0].r#type = 1,
+            |file| file.message_type[0].nested_type[0].field.clear(),
+            |file| file.extension[0].extendee = ".t.Nope".to_owned(),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let (schema, Problems(problems)) = survey(change);
+            assert!(!problems.is_empty(), "{number}");
+            let schema = std::sync::Arc::new(schema.unwrap());
+            assert!(crate::transcoding::Transcoder::new(schema.clone()).is_ok(), "{number}");
+            let (table, Problems(found)) = crate::routing::RouteTable::survey(vec![schema]);
+            assert_eq!((found.len(), table.lints().len()), (0, 0), "{number}");
+        }
+        let (schema, _) = survey(|file| file.enum_type.push(file.enum_type[0].clone()));
+        assert!(schema.is_none(), "nobody knows which of two types is meant");
     }
 
     #[test]

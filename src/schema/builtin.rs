@@ -43,17 +43,20 @@ pub fn builtin_file(name: &str) -> Option<Bytes> {
 pub fn compile_protos(sources: &[(String, String)]) -> Result<Bytes, Problems> {
     let sources: Vec<_> = sources.iter().map(|(n, s)| (n.as_str(), s.as_str())).collect();
     let names: Vec<_> = sources.iter().map(|(name, _)| *name).collect();
-    compile(&sources, &names).map_err(|error| {
-        let mut problem = Problem::nowhere(error.to_string());
-        if error.to_string().contains("edition") {
-            problem.message.push_str(": compile it with protoc, and use --descriptor-set");
-        }
-        problem.position = error.file().map(|file| Position {
-            file: file.to_owned(),
-            line_column: line_column(&format!("{error:?}"), file),
-        });
-        Problems(vec![problem])
-    })
+    compile(&sources, &names).map_err(|error| Problems(vec![problem(&error)]))
+}
+
+/// What the compiler says.
+pub(super) fn problem(error: &protox::Error) -> Problem {
+    let mut message = error.to_string();
+    if message.contains("edition") {
+        message.push_str(": compile it with protoc, and use --descriptor-set");
+    }
+    let position = error.file().map(|file| Position {
+        file: file.to_owned(),
+        line_column: line_column(&format!("{error:?}"), file),
+    });
+    Problem { position, message }
 }
 
 /// The compiler tells line and column in the debug form of its errors alone: `a.proto:2:13: …`.
@@ -76,21 +79,34 @@ struct FileName {
 }
 
 fn compile(sources: &[(&str, &str)], names: &[&str]) -> Result<Bytes, protox::Error> {
-    let mut resolver = ChainFileResolver::new();
-    let owned = |(name, source): &(&str, &str)| ((*name).to_owned(), (*source).to_owned());
-    resolver.add(InMemory(BUILTIN_FILES.iter().chain(sources).map(owned).collect()));
-    resolver.add(GoogleFileResolver::new());
-    let mut compiler = Compiler::with_file_resolver(resolver);
-    compiler.include_imports(true).include_source_info(true);
+    let mut compiler = compiler(sources, &[]);
     compiler.open_files(names)?;
     Ok(compiler.encode_file_descriptor_set().into())
 }
 
-struct InMemory(Vec<(String, String)>);
+/// A compiler of `sources` and the built-in files; those of `changed` are as they are there.
+pub(super) fn compiler(sources: &[(&str, &str)], changed: &[File]) -> Compiler {
+    let mut resolver = ChainFileResolver::new();
+    let owned = |(name, source): &(&str, &str)| ((*name).to_owned(), (*source).to_owned());
+    let sources = BUILTIN_FILES.iter().chain(sources).map(owned).collect();
+    resolver.add(InMemory { sources, changed: changed.to_vec() });
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true).include_source_info(true);
+    compiler
+}
+
+struct InMemory {
+    sources: Vec<(String, String)>,
+    changed: Vec<File>,
+}
 
 impl FileResolver for InMemory {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        match self.0.iter().find(|(path, _)| path == name) {
+        if let Some(file) = self.changed.iter().find(|file| file.name() == name) {
+            return Ok(file.clone());
+        }
+        match self.sources.iter().find(|(path, _)| path == name) {
             Some((path, source)) => File::from_source(path, source),
             None => Err(protox::Error::file_not_found(name)),
         }

@@ -24,6 +24,8 @@ pub struct Method {
     pub comment: String,
     /// The path of gRPC calls: `/user.v1.UserService/GetUser`.
     pub path: String,
+    /// The same, ready to be asked for.
+    pub uri: http::Uri,
     /// The type of each request message.
     pub input: MessageIndex,
     /// The type of each response message.
@@ -34,6 +36,8 @@ pub struct Method {
     pub server_streaming: bool,
     /// What is known of calling it twice.
     pub idempotency: Idempotency,
+    /// Whether there is an HTTP rule for it.
+    pub has_rule: bool,
     /// Its HTTP rule, additional bindings after it: of the service configuration, else its
     /// `google.api.http` option.
     pub bindings: Vec<HttpBinding>,

@@ -36,6 +36,8 @@ pub(super) struct Services {
     pub(super) services: Vec<Service>,
     pub(super) overridden_rules: Vec<Problem>,
     pub(super) fully_decode: bool,
+    /// Whether the bindings of every method could be told.
+    pub(super) is_whole: bool,
 }
 
 impl<'b> ServiceBuilder<'b> {
@@ -45,14 +47,9 @@ impl<'b> ServiceBuilder<'b> {
         messages: &'b [MessageType],
         problems: &'b mut Vec<Problem>,
     ) -> Self {
-        let rules = match exposure.service_config.as_ref().map(service_config::read) {
-            Some(Ok(rules)) => rules,
-            Some(Err(found)) => {
-                problems.extend(found);
-                Rules::default()
-            }
-            None => Rules::default(),
-        };
+        let (rules, found) =
+            exposure.service_config.as_ref().map(service_config::read).unwrap_or_default();
+        problems.extend(found);
         let (services, declared) = (Vec::new(), Vec::new());
         Self { exposure, rules, messages_by_name, messages, services, declared, problems }
     }
@@ -89,8 +86,9 @@ impl<'b> ServiceBuilder<'b> {
             }
         }
         self.check_selectors();
-        let Rules { overridden, fully_decode, .. } = self.rules;
-        Services { services: self.services, overridden_rules: overridden, fully_decode }
+        let Rules { overridden, fully_decode, is_lost, .. } = self.rules;
+        let (services, is_whole) = (self.services, !is_lost);
+        Services { services, overridden_rules: overridden, fully_decode, is_whole }
     }
 
     fn is_exposed(&self, service: &str) -> bool {
@@ -129,8 +127,10 @@ impl<'b> ServiceBuilder<'b> {
         let position = source.position(path);
         let options = method.options.clone().unwrap_or_default();
         let bindings = self.bindings(service, method, source, path);
-        let input = self.message(method, &method.input_type, &position);
-        let output = self.message(method, &method.output_type, &position);
+        let has_rule = bindings.is_some();
+        let at = |part: i32| source.find(&[path, &[part]].concat());
+        let input = self.message(method, &method.input_type, at(2).as_ref().unwrap_or(&position));
+        let output = self.message(method, &method.output_type, at(3).as_ref().unwrap_or(&position));
         let (input, output) = (input?, output?);
         let sse = options.sse.as_ref().map(|sse| {
             let mut field = |message: MessageIndex, name: &str| {
@@ -150,6 +150,8 @@ impl<'b> ServiceBuilder<'b> {
         Some(Method {
             name: method.name.clone(),
             comment: source.comment(path),
+            // Full names are letters, digits, `_` and `.`: always a valid URI.
+            uri: format!("/{service}/{}", method.name).parse().unwrap_or_default(),
             path: format!("/{service}/{}", method.name),
             input,
             output,
@@ -160,33 +162,34 @@ impl<'b> ServiceBuilder<'b> {
                 2 => Idempotency::Idempotent,
                 _ => Idempotency::Unknown,
             },
-            bindings,
+            has_rule,
+            bindings: bindings.unwrap_or_default(),
             sse,
             position,
         })
     }
 
-    /// By the service configuration, else by the annotation.
+    /// By the service configuration, else by the annotation. None if there is no rule; a rule that
+    /// is wrong has no bindings.
     fn bindings(
         &mut self,
         service: &str,
         method: &MethodDescriptor,
         source: &SourceMap<'_>,
         path: &[i32],
-    ) -> Vec<HttpBinding> {
+    ) -> Option<Vec<HttpBinding>> {
         let selector = join(service, &method.name);
         if let Some(selected) = self.rules.by_selector.remove(&selector) {
             let additional = |index: usize| selected.additional_positions.get(index).cloned();
-            return http_rule::bindings(
-                &selected.rule,
-                &selected.position,
-                additional,
-                self.problems,
-            );
+            let bindings =
+                |rule| http_rule::bindings(rule, &selected.position, additional, self.problems);
+            return Some(selected.rule.as_ref().map(bindings).unwrap_or_default());
         }
-        let Some(rule) = method.options.as_ref().and_then(|options| options.http.as_ref()) else {
-            return Vec::new();
-        };
+        // A rule that nobody could read may replace it.
+        if self.rules.is_lost {
+            return None;
+        }
+        let rule = method.options.as_ref()?.http.as_ref()?;
         let path = [path, &[4, HTTP]].concat();
         let position = source
             .find(&path)
@@ -194,7 +197,7 @@ impl<'b> ServiceBuilder<'b> {
             .unwrap_or_else(|| source.position(&path[..path.len() - 2]));
         let additional =
             |index: usize| source.find(&[&path[..], &[ADDITIONAL_BINDINGS, index as i32]].concat());
-        http_rule::bindings(rule, &position, additional, self.problems)
+        Some(http_rule::bindings(rule, &position, additional, self.problems))
     }
 
     fn message(

@@ -58,26 +58,30 @@ pub(super) struct Rules {
     pub(super) overridden: Vec<Problem>,
     /// `fully_decode_reserved_expansion`.
     pub(super) fully_decode: bool,
+    /// Whether there are rules that nobody can read, and so nobody knows for which methods.
+    pub(super) is_lost: bool,
 }
 
 /// A rule, and where it and each of its additional bindings stand.
 pub(super) struct SelectedRule {
-    pub(super) rule: HttpRule,
+    /// None if its pattern cannot be read.
+    pub(super) rule: Option<HttpRule>,
     pub(super) position: Position,
     pub(super) additional_positions: Vec<Position>,
 }
 
-/// Reads the rules.
-pub(super) fn read(config: &ServiceConfig) -> Result<Rules, Vec<Problem>> {
+/// Reads the rules, as far as they can be read, and tells what is wrong with them.
+pub(super) fn read(config: &ServiceConfig) -> (Rules, Vec<Problem>) {
     let mut reader = Reader { file: &config.file, problems: Vec::new() };
-    let rules = match yaml::parse(&config.text) {
-        Ok(root) => reader.service(&root),
+    let mut rules = Rules::default();
+    match yaml::parse(&config.text) {
+        Ok(root) => reader.service(&root, &mut rules),
         Err(error) => {
             reader.problem(error.at, error.message);
-            Rules::default()
+            rules.is_lost = true;
         }
-    };
-    if reader.problems.is_empty() { Ok(rules) } else { Err(reader.problems) }
+    }
+    (rules, reader.problems)
 }
 
 struct Reader<'c> {
@@ -86,20 +90,21 @@ struct Reader<'c> {
 }
 
 impl Reader<'_> {
-    fn service(&mut self, root: &Node) -> Rules {
-        let mut rules = Rules::default();
+    fn service(&mut self, root: &Node, rules: &mut Rules) {
+        rules.is_lost |= !matches!(root.value, Value::Map(_) | Value::Null);
         for (key, value) in self.map("the file", root) {
             if key.name == "http" {
-                self.http(value, &mut rules);
+                self.http(value, rules);
             }
         }
-        rules
     }
 
     fn http(&mut self, node: &Node, rules: &mut Rules) {
+        rules.is_lost |= !matches!(node.value, Value::Map(_) | Value::Null);
         for (key, value) in self.map("http", node) {
             match key.name.as_str() {
                 "rules" => {
+                    rules.is_lost |= !matches!(value.value, Value::List(_) | Value::Null);
                     for rule in self.list("rules", value) {
                         self.selected_rule(rule, rules);
                     }
@@ -118,8 +123,7 @@ impl Reader<'_> {
 
     fn selected_rule(&mut self, node: &Node, rules: &mut Rules) {
         let mut additional_positions = Vec::new();
-        let rule = self.rule(node, &mut additional_positions);
-        let selector = rule.selector.clone();
+        let (selector, rule) = self.rule(node, &mut additional_positions);
         if selector.is_empty() {
             return self.problem(node.at, "the rule has no selector: say pkg.Service.Method");
         }
@@ -145,10 +149,11 @@ impl Reader<'_> {
         }
     }
 
-    /// A rule or an additional binding, whose own additional bindings stand at `additional`.
-    fn rule(&mut self, node: &Node, additional: &mut Vec<Position>) -> HttpRule {
+    /// A rule or an additional binding with its selector; its own additional bindings stand at
+    /// `additional`. There is none if its pattern cannot be read: what else it says is of no use.
+    fn rule(&mut self, node: &Node, additional: &mut Vec<Position>) -> (String, Option<HttpRule>) {
         let mut rule = HttpRule::default();
-        let mut patterns = 0;
+        let (mut patterns, mut is_read) = (0, matches!(node.value, Value::Map(_) | Value::Null));
         for (key, value) in self.map("a rule", node) {
             let name = key.name.as_str();
             let pattern = match name {
@@ -159,6 +164,7 @@ impl Reader<'_> {
                 "patch" => &mut rule.patch,
                 "custom" => {
                     patterns += 1;
+                    is_read &= matches!(value.value, Value::Map(_));
                     rule.custom = Some(self.custom(value));
                     continue;
                 }
@@ -177,12 +183,14 @@ impl Reader<'_> {
                 "additional_bindings" | "additionalBindings" => {
                     for binding in self.list(name, value) {
                         // What is bound there again is a problem, wherever it stands.
-                        let binding_rule = self.rule(binding, &mut Vec::new());
-                        if !binding_rule.selector.is_empty() {
+                        let (selector, binding_rule) = self.rule(binding, &mut Vec::new());
+                        if !selector.is_empty() {
                             self.problem(binding.at, "an additional binding has no selector");
                         }
-                        additional.push(self.position(binding.at));
-                        rule.additional_bindings.push(binding_rule);
+                        if let Some(binding_rule) = binding_rule {
+                            additional.push(self.position(binding.at));
+                            rule.additional_bindings.push(binding_rule);
+                        }
                     }
                     continue;
                 }
@@ -192,13 +200,15 @@ impl Reader<'_> {
                 }
             };
             patterns += 1;
+            is_read &= matches!(value.value, Value::Scalar(_) | Value::Null);
             *pattern = Some(self.text(name, value).to_owned());
         }
         if patterns > 1 {
             let text = "the rule has several patterns: put the others into additional_bindings";
             self.problem(node.at, text);
         }
-        rule
+        let selector = rule.selector.clone();
+        (selector, Some(rule).filter(|_| is_read && patterns < 2))
     }
 
     fn custom(&mut self, node: &Node) -> CustomHttpPattern {

@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use std::{
+    cell::RefCell,
     convert::Infallible,
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -123,7 +124,8 @@ impl<S: CallService> Connections<S> {
             () = after(&self.phase.closing, LAST_BYTES) => return Ok(()),
         };
         let clock = HeadClock::new();
-        let service = self.service.clone();
+        // Asked for one call after the other: a clone for each is not needed.
+        let service = RefCell::new(self.service);
         let leaving = Arc::clone(&self.phase.leaving);
         match sniffed.http {
             Http::One => {
@@ -135,7 +137,7 @@ impl<S: CallService> Connections<S> {
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();
                     let is_leaving = leaving.load(Ordering::Relaxed);
-                    service.clone().call(request.map(Body::new)).map_ok(move |mut response| {
+                    service.borrow_mut().call(request.map(Body::new)).map_ok(move |mut response| {
                         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                             busy.for_good();
                         } else if is_leaving && response.version() <= Version::HTTP_11 {
@@ -173,7 +175,7 @@ impl<S: CallService> Connections<S> {
                 let calls = clock.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
                     let busy = calls.begin_call();
-                    let answer = service.clone().call(request.map(Body::new));
+                    let answer = service.borrow_mut().call(request.map(Body::new));
                     answer.map_ok(|response| response.map(|body| busy.until_end_of(body)))
                 });
                 let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));

@@ -33,12 +33,14 @@ pub fn router(behind: Router, readiness: Readiness, pages: &Pages) -> Router {
 
 /// A page is read, with GET or HEAD.
 pub(super) fn page(methods: MethodRouter) -> MethodRouter {
-    methods.fallback(|| async {
-        let allow = HeaderValue::from_static("GET, HEAD");
-        let refusal = Refusal::new(Cause::WrongMethod, "this page is served with GET")
-            .with_header(header::ALLOW, allow);
-        refusal::render(Protocol::Rest, &refusal, None).map(Body::from)
-    })
+    methods
+        .options(|| async { (StatusCode::NO_CONTENT, [(header::ALLOW, "GET, HEAD, OPTIONS")]) })
+        .fallback(|| async {
+            let allow = HeaderValue::from_static("GET, HEAD");
+            let refusal = Refusal::new(Cause::WrongMethod, "this page is served with GET")
+                .with_header(header::ALLOW, allow);
+            refusal::render(Protocol::Rest, &refusal, None).map(Body::from)
+        })
 }
 
 fn probe(is_well: bool) -> Response<Body> {

@@ -22,11 +22,8 @@ use crate::{
 };
 
 /// Each path repeats the names around it, so that a short body can stand for a mask of any
-/// length. A mask may be this long, and longer only if its body is long too.
+/// length. What is written of one may be this long, and longer only where its body is.
 const MASK_LIMIT_BYTES: usize = 64 << 10;
-
-/// How many times as long as its body a mask over the limit may be.
-const MASK_LIMIT_FACTOR: usize = 4;
 
 impl Transcoder {
     /// Appends `mask`, a top-level field of the request message, as what the body has. Not where
@@ -49,8 +46,8 @@ impl Transcoder {
         let in_body = request.path.iter().filter(|(path, _)| body.is_prefix_of(path));
         let bound = in_body.map(|(path, _)| path.numbers(&self.schema).split_off(body.depth()));
         let mut paths = Paths {
-            limit: MASK_LIMIT_BYTES.max(MASK_LIMIT_FACTOR * json.len()),
-            begun: out.len(),
+            limit: MASK_LIMIT_BYTES.max(json.len()),
+            written: 0,
             bound: bound.collect(),
             names: Vec::new(),
             numbers: Vec::new(),
@@ -71,8 +68,8 @@ impl Transcoder {
 /// The paths of a mask, while they are written.
 struct Paths {
     limit: usize,
-    /// Where they begin in the reader's output.
-    begun: usize,
+    /// Bytes of paths so far, of those too that were taken back.
+    written: usize,
     /// The fields that the path of the request binds, by the numbers that lead to them.
     bound: Vec<Vec<u32>>,
     /// The way to where the walk is, in names with dots between them, and in numbers.
@@ -183,11 +180,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes the path to where the walk is; none to the body as a whole.
-    fn mask_path(&mut self, paths: &Paths) -> Result<(), Stop> {
+    fn mask_path(&mut self, paths: &mut Paths) -> Result<(), Stop> {
         if paths.names.is_empty() {
             return Ok(());
         }
-        if self.out.len() - paths.begun + paths.names.len() > paths.limit {
+        paths.written += paths.names.len();
+        if paths.written > paths.limit {
             let text = format!("the mask of this body is over {} bytes: send it", paths.limit);
             return Err(self.refuse(0, text));
         }

@@ -15,7 +15,21 @@ pub struct UpstreamError {
     pub message: Cow<'static, str>,
 }
 
+/// There is no connection; the operator's log has the reason.
+const UNREACHED: [&str; 2] =
+    ["the upstream cannot be reached", "the upstream cannot be reached in time"];
+
 impl UpstreamError {
+    /// No connection could be made, or not in time.
+    pub(super) fn unreached(is_late: bool) -> Self {
+        Self::unavailable(UNREACHED[usize::from(is_late)])
+    }
+
+    /// Whether there was no connection, which has been logged.
+    pub fn is_unreached(&self) -> bool {
+        UNREACHED.contains(&self.message.as_ref())
+    }
+
     pub(super) fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self { code: Code::Unavailable, message: message.into() }
     }

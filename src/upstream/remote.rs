@@ -1,7 +1,7 @@
 //! A service behind HTTP/2 connections: one for each worker, made when it is first needed.
 //!
 //! A worker's calls share its connection, so that their frames leave in few writes. A connection
-//! that has ended is replaced by the next call; a call that was not sent yet goes along.
+//! that has ended is replaced by the next call.
 
 use std::{cell::RefCell, fmt, sync::Arc, time::Duration};
 
@@ -115,12 +115,11 @@ impl Inner {
 
     /// What becomes of a connection in the making.
     async fn opened(&self, connecting: Connecting) -> Result<Connection, UpstreamError> {
-        let result = connecting.await;
+        let result = connecting.clone().await;
         let mut slot = self.slot().borrow_mut();
-        match (&result, &*slot) {
-            (Ok(connection), Slot::Open(known)) if known.is(connection) => {}
-            (Ok(connection), _) => *slot = Slot::Open(connection.clone()),
-            (Err(_), _) => *slot = Slot::Empty,
+        // Somebody may have begun another since, or have it already.
+        if matches!(&*slot, Slot::Connecting(current, _) if current.ptr_eq(&connecting)) {
+            *slot = result.clone().map_or(Slot::Empty, Slot::Open);
         }
         result
     }

@@ -95,7 +95,7 @@ async fn pages_move_and_are_turned_off_by_their_keys() {
     let docs = server::Docs::new(&gateway.route_table());
     let behind = docs.router(&config.pages).fallback_service(gateway.clone());
     let router = server::router(behind, server::Readiness::new(), &config.pages);
-    let app = layers::stack(router, &config);
+    let app = layers::stack(server::front(router, &config.pages, gateway.clone()), &config);
     for (path, status) in [
         ("/ui", 200),
         ("/ui/console.js", 200),
@@ -111,6 +111,15 @@ async fn pages_move_and_are_turned_off_by_their_keys() {
         let answer =
             crate::support::Answer::read(app.clone().oneshot(request).await.unwrap()).await;
         assert_eq!(answer.status, status, "{path}");
+        if status == 200 {
+            let options = crate::support::request(&format!("OPTIONS {path}"));
+            let options = app.clone().oneshot(options.body(Body::empty()).unwrap()).await.unwrap();
+            let options = crate::support::Answer::read(options).await;
+            assert_eq!(
+                (options.status.as_u16(), options.header("allow")),
+                (204, "GET, HEAD, OPTIONS")
+            );
+        }
         if path == "/ui" {
             assert!(answer.text().contains("\"/ui/console.js\""), "{}", answer.text());
             assert!(answer.text().contains("\"/api.json\""), "{}", answer.text());
@@ -127,7 +136,7 @@ async fn the_pages_come_from_inside_and_name_nothing_outside() {
     let config = Config::default();
     let behind = docs.router(&config.pages).fallback_service(gateway.clone());
     let router = server::router(behind, server::Readiness::new(), &config.pages);
-    let app = layers::stack(router, &config);
+    let app = layers::stack(server::front(router, &config.pages, gateway.clone()), &config);
     let mut pages = vec!["/", "/console.js", "/console.css", "/openapi.json", "/openapi.yaml"];
     if cfg!(feature = "docs") {
         pages.extend(["/docs/", "/docs/swagger-initializer.js", "/docs/swagger-ui.css"]);

@@ -153,7 +153,8 @@ fn what_cannot_work_is_refused_with_a_reason_and_a_code() {
         (&["--listen", "127.0.0.1:0", "--database", "sqlite:/nonexistent/x.db"], 1, "user store"),
         (&["dance"], 2, "dance"),
         (&["serve", "--proto", "protos"], 2, "--upstream URL"),
-        (&["routes", "--service-config", "rules.yaml"], 2, "--upstream URL"),
+        (&["serve", "--service-config", "rules.yaml"], 2, "--upstream URL"),
+        (&["routes", "--service-config", "/nonexistent.yaml"], 78, "/nonexistent.yaml"),
         (&["routes", "--descriptor-set", "/nonexistent.bin"], 78, "/nonexistent.bin"),
         (
             &["serve", "--upstream", "http://a", "--service-config", "/nonexistent.yaml"],
@@ -173,13 +174,97 @@ fn version_and_help_go_to_stdout() {
         (&["version"][..], "transom 0."),
         (&["--version"], "transom 0."),
         (&["--help"], "Examples:"),
+        (&["--help"], "Exit codes:\n  0 "),
+        (&["serve", "--help"], "Exit codes:\n  0 "),
+        (&["serve", "--help"], "[default: 127.0.0.1:8080]"),
+        (&["user-service", "--help"], "Exit codes:\n  0 "),
+        (&["user-service", "--help"], "[default: 127.0.0.1:50051]"),
         (&["routes", "--help"], "Examples:"),
+        (&["routes", "--help"], "Exit codes:\n  0 "),
         (&["check", "--help"], "Examples:"),
+        (&["check", "--help"], "Exit codes:\n  0 "),
+        (&["explain", "--help"], "Exit codes:\n  0 "),
+        (&["explain", "--help"], "the method is not called"),
     ] {
         let output = transom(arguments).output().unwrap();
         assert!(output.status.success());
         assert!(String::from_utf8(output.stdout).unwrap().contains(part));
     }
+}
+
+#[test]
+fn what_cannot_be_written_is_told_and_a_reader_that_went_away_is_not() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for arguments in
+        [&["routes"][..], &["check"], &["explain", "GET /v1/users"], &["version"], &["--help"]]
+    {
+        let output = transom(arguments).stdout(full()).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("No space left"), "{arguments:?}: {error}");
+        let mut child = transom(arguments).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_first_example_of_explain_succeeds() {
+    let output = transom(&["explain", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let example = help.lines().find(|line| line.trim_start().starts_with("transom explain '"));
+    let request = example.unwrap().split('\'').nth(1).unwrap();
+    assert_eq!(prints(&["explain", request]).0, 0, "{request}");
+}
+
+#[test]
+fn explain_and_serve_agree_on_what_is_in_front_of_the_gateway() {
+    let process = in_memory();
+    for (path, is_in_front) in [
+        ("/", true),
+        ("/console.js", true),
+        ("/console.css", true),
+        ("/console.html", false),
+        ("/docs", true),
+        ("/docs/", true),
+        ("/docs/index.html", true),
+        ("/docs/nothing", true),
+        ("/docs/a/b", false),
+        ("/openapi.json", true),
+        ("/openapi.yaml", true),
+        ("/openapi", false),
+        ("/livez", true),
+        ("/livez/x", false),
+        ("/readyz", true),
+        ("/healthz", true),
+        ("/grpc.health.v1.Health/Check", true),
+        ("/grpc.health.v1.Health/Nope", true),
+        ("/grpc.health.v1.Health", false),
+        ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true),
+        ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", true),
+        ("/grpc.other.v1.Service/Get", false),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let served = http(&process.address, &request);
+        let is_of_gateway = served.contains(&format!("no route for {path}"));
+        assert_eq!(!is_of_gateway, is_in_front, "{path}: {served}");
+        let (code, told) = prints(&["explain", &format!("GET {path}"), "--json"]);
+        let is_told = told.starts_with("{\"page\":") || told.starts_with("{\"service\":");
+        assert_eq!((is_told, code == 0), (is_in_front, is_in_front), "{path}: {told}");
+    }
+}
+
+#[test]
+fn an_upstream_that_cannot_be_reached_is_logged_once_for_each_attempt() {
+    let arguments = ["--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1"];
+    let mut child = transom(&arguments).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let warnings: Vec<_> =
+        log.lines().map_while(Result::ok).filter(|line| line.contains("WARN")).take(3).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(warnings.len(), 3);
+    assert!(warnings.iter().all(|line| line.contains("no connection")), "{warnings:#?}");
 }
 
 #[test]
@@ -337,4 +422,110 @@ fn check_tells_errors_and_warnings_with_their_places() {
     std::fs::write(&config, upstream.replace("http:", "gopher:")).unwrap();
     let (code, text) = prints(&["check", "--config", &config]);
     assert!(code == 1 && text.contains(&format!("{config}: error: `gopher://a` is no")), "{text}");
+}
+
+#[test]
+fn check_goes_on_behind_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (protos, rules) = (path("protos"), path("rules.yaml"));
+    std::fs::create_dir(&protos).unwrap();
+    let proto = "syntax = \"proto3\";\npackage c;\nservice S {\n  rpc A(Nope) returns (M);\n  \
+                 rpc B(M) returns (M);\n  rpc C(M) returns (M);\n}\nmessage M { string id = 1; }\n";
+    let write = |text: &str| std::fs::write(path("protos/c.proto"), text).unwrap();
+    write(proto);
+    let rule = |selector: &str, rest: &str| format!("    - selector: c.S.{selector}\n{rest}");
+    let text = [
+        "http:\n  rules:\n".to_owned(),
+        rule("A", "      get: /v1/a\n"),
+        rule("Bee", "      get: /v1/b\n"),
+        rule("B", "      get: /v1/{nope}\n      colour: red\n"),
+    ];
+    std::fs::write(&rules, text.concat()).unwrap();
+    let check = ["check", "--proto", &protos, "--service-config", &rules];
+    let (code, text) = prints(&check);
+    let expected = format!(
+        "{rules}:5:7: error: no method is called `c.S.Bee`: did you mean `c.S.B`?\n\
+         {rules}:7:7: error: `/v1/{{nope}}`: `c.M` has no field `nope`\n\
+         {rules}:9:7: error: a rule has no key `colour`\n\
+         c.proto:4:9: error: `A` uses the unknown type `Nope`\n\
+         c.proto:6:3: warning[unannotated]: c.S/C has no HTTP rule and is reached at POST \
+         /c.S/C alone: add a google.api.http option, or a rule to the service configuration\n\
+         2 methods, 2 routes, 4 errors, 1 warning\n"
+    );
+    assert_eq!((code, text.as_str()), (1, expected.as_str()));
+
+    // Who serves is told of the schema as much.
+    let serve = ["serve", "--upstream", "http://a", "--listen", "127.0.0.1:0"];
+    let (code, error) = fails(&[&serve[..], &check[1..]].concat());
+    let places = [":5:7: no method", ":9:7: a rule has", "c.proto:4:9: `A` uses"];
+    assert!(code == 78 && places.iter().all(|place| error.contains(place)), "{error}");
+
+    // Where nothing further can be looked at, no count is made up.
+    let counts = |json: &str| {
+        let report: serde_json::Value = serde_json::from_str(json).unwrap();
+        [report["methods"].clone(), report["routes"].clone(), report["problems"][0]["file"].clone()]
+    };
+    write("syntax = \"proto3\";\nmessage M { string x = 1 }");
+    let (code, text) = prints(&["check", "--proto", &protos]);
+    assert!(code == 1 && text.starts_with("c.proto:2:26: error: "), "{text}");
+    assert!(text.ends_with("\n1 error, 0 warnings; nothing further was looked at\n"), "{text}");
+    let null = serde_json::Value::Null;
+    let (_, json) = prints(&["check", "--proto", &protos, "--json"]);
+    assert_eq!(counts(&json), [null.clone(), null.clone(), "c.proto".into()]);
+    write(proto);
+    std::fs::write(&rules, "http:\n  rules: [\n").unwrap();
+    let (_, text) = prints(&check);
+    assert!(text.contains("rules.yaml:") && text.contains("c.proto:4:9"), "{text}");
+    assert!(
+        !text.contains("warning[") && text.ends_with("nothing further was looked at\n"),
+        "{text}"
+    );
+
+    // A file that is no set of descriptors is named, by every command.
+    let junk = path("junk.bin");
+    std::fs::write(&junk, b"junk").unwrap();
+    let (_, json) = prints(&["check", "--descriptor-set", &junk, "--json"]);
+    assert_eq!(counts(&json), [null.clone(), null, junk.clone().into()]);
+    for command in
+        [&["routes"][..], &["serve", "--listen", "127.0.0.1:0", "--upstream", "http://a"]]
+    {
+        let (code, error) = fails(&[command, &["--descriptor-set", &junk]].concat());
+        assert!(code == 78 && error.contains("junk.bin: not a FileDescriptorSet"), "{error}");
+    }
+
+    // One upstream that cannot be looked at keeps no other from being told.
+    std::fs::write(&rules, "http:\n  rules:\n    - {selector: c.S.B, get: /b, body: \"*\"}\n")
+        .unwrap();
+    let config = path("transom.toml");
+    let text = format!(
+        "[[upstreams]]\nurl = \"http://a\"\ndescriptor_set = {junk:?}\n\
+         [[upstreams]]\nurl = \"http://b\"\nproto = {protos:?}\nservice_config = {rules:?}\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let (_, text) = prints(&["check", "--config", &config]);
+    assert!(text.contains("junk.bin: error: ") && text.contains("warning[body-on-get]"), "{text}");
+    assert!(text.ends_with("2 warnings; not every upstream was looked at further\n"), "{text}");
+}
+
+#[test]
+fn rules_without_an_upstream_are_for_the_bundled_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yaml").to_str().unwrap().to_owned();
+    let rule =
+        "http: {rules: [{selector: user.v1.UserService.GetUser, get: \"/people/{user_id}\"}]}";
+    std::fs::write(&rules, rule).unwrap();
+    let flags = ["--service-config", rules.as_str()];
+    let (code, text) = prints(&[&["routes"][..], &flags].concat());
+    assert!(code == 0 && text.contains("/people/{user_id}"), "{text}");
+    assert_eq!(prints(&[&["check"][..], &flags].concat()).0, 0);
+    let (code, text) = prints(&[&["explain", "GET /people/7", "--json"][..], &flags].concat());
+    assert!(code == 0 && text.contains("\"userId\":\"7\""), "{text}");
+    let (code, text) = prints(&["check", "--services", "user.v1.Nope"]);
+    assert!(code == 1 && text.contains("no service is called `user.v1.Nope`"), "{text}");
+    // Which of several upstreams they are for has to be said.
+    let config = folder.path().join("transom.toml").to_str().unwrap().to_owned();
+    std::fs::write(&config, "[[upstreams]]\nurl = \"http://a\"\n").unwrap();
+    let (code, error) = fails(&[&["routes", "--config", &config][..], &flags].concat());
+    assert!(code == 2 && error.contains("--upstream URL"), "{error}");
 }

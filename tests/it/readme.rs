@@ -41,3 +41,38 @@ fn the_configuration_in_the_readme_is_the_default() {
     assert_eq!(format!("{:#?}", documented.upstreams[0]), format!("{default:#?}"));
     assert_eq!(count_keys(toml), count_fields(&default));
 }
+
+/// What a block of the README holds.
+fn blocks<'r>(readme: &'r str, language: &str) -> Vec<&'r str> {
+    let begin = format!("```{language}\n");
+    readme.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+/// What the binary prints, in a folder with `rules.yaml`.
+fn prints(rules: &str, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_transom"));
+    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRANSOM_")) {
+        command.env_remove(variable);
+    }
+    let output = command.args(arguments).current_dir(folder.path()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn check_and_explain_print_what_the_readme_says() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let [sound, wrong] = blocks(&readme, "yaml")[..] else { panic!("not two files of rules") };
+    let check = ["check", "--service-config", "rules.yaml"];
+    assert!(prints(sound, &check).ends_with(", 0 errors, 0 warnings\n"), "{sound}");
+    let told = prints(wrong, &check);
+    assert!(blocks(&readme, "text").contains(&told.as_str()), "{told}");
+    let create =
+        ["explain", "POST /v1/users", "--data", r#"{"email":"ada@example.com"}"#, "--json"];
+    let told = prints("", &create);
+    assert!(blocks(&readme, "json").contains(&told.as_str()), "{told}");
+    let first = readme.split("cargo run -- explain '").nth(1).unwrap().split('\'').next().unwrap();
+    assert!(prints("", &["explain", first]).contains("\nrequest message\n"), "{first}");
+}

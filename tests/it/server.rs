@@ -45,7 +45,8 @@ pub(crate) async fn start_gateway(
         &Config::default().pages,
     );
     let config = Config { listener: listener.clone(), ..Config::default() };
-    let service = layers::stack(router, &config);
+    let front = server::front(router, &config.pages, gateway.clone());
+    let service = layers::stack(front, &config);
     let socket = server::bind("127.0.0.1:0".parse().unwrap(), 128).unwrap();
     let address = socket.local_addr().unwrap();
     let (stops, stop) = mpsc::channel(2);

@@ -2,7 +2,7 @@
 //! inventory service.
 
 use axum::body::Body;
-use transom::{Gateway, schema::ServiceConfig};
+use transom::{Gateway, config::Limits, schema::ServiceConfig};
 use transom_test_services::inventory::Inventory;
 
 use crate::support::{Answer, inventory_gateway, request, send};
@@ -30,6 +30,7 @@ http:
         - {delete: "/delete/{text}", body: child}
         - {post: "/inner/{child.text}", body: child}
         - custom: {kind: "*", path: "/any/{text=**}"}
+        - custom: {kind: m-search, path: "/any/{text}"}
         - custom: {kind: m-search, path: /search}
           responseBody: child
         - {get: "/files/{text=**}", responseBody: text}
@@ -87,6 +88,12 @@ async fn custom_methods_are_any_token_or_every_method() {
         let found = ask(&gateway, &format!("{method} /any/a/b"), "").await;
         assert_eq!((found.status.as_u16(), found.text()), (200, r#"{"text":"a/b"}"#), "{method}");
     }
+    // A rule of its own, where a rule for any method stands too.
+    let options = ask(&gateway, "OPTIONS /any/a", "").await;
+    let every = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, m-search";
+    assert_eq!((options.status.as_u16(), options.header("allow")), (204, every));
+    let options = ask(&gateway, "OPTIONS /any/a/b", "").await;
+    assert_eq!(options.header("allow"), "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
     let found = ask(&gateway, "m-search /search?child.text=x", "").await;
     assert_eq!((found.status.as_u16(), found.text()), (200, r#"{"text":"x"}"#));
     let wrong = ask(&gateway, "GET /search", "").await;
@@ -121,6 +128,35 @@ async fn rules_replace_annotations_and_the_last_one_wins() {
     }
 }
 
+/// `inventory.v1.Inventory.Collect` with a path that goes into every message.
+const STREAM: &str = r#"
+http:
+  rules:
+    - selector: inventory.v1.Inventory.Collect
+      post: /collect/{padding}
+      body: number
+"#;
+
+#[tokio::test]
+async fn a_path_cannot_make_much_of_a_stream_of_little() {
+    let limits = Limits { message_limit_bytes: 1_000, ..Limits::default() };
+    let config = ServiceConfig::new("rules.yaml", STREAM);
+    let gateway = inventory_gateway(Inventory::default()).limits(limits).service_config(config);
+    let gateway = gateway.build().unwrap();
+    let (short, long) = ("AAAA", "A".repeat(800));
+    for (path, messages, status) in [(short, 1_000, 200), (&long, 1, 200), (&long, 100, 413)] {
+        let line = format!("POST /collect/{path}");
+        let answer = ask(&gateway, &line, &"1\n".repeat(messages)).await;
+        assert_eq!(
+            answer.status.as_u16(),
+            status,
+            "{messages} of {}: {}",
+            path.len(),
+            answer.text()
+        );
+    }
+}
+
 #[tokio::test]
 async fn slashes_are_decoded_where_the_configuration_says_so() {
     let fully = RULES.replace("http:\n", "http:\n  fully_decode_reserved_expansion: true\n");
@@ -134,6 +170,11 @@ async fn slashes_are_decoded_where_the_configuration_says_so() {
             let found = ask(&gateway, line, "").await;
             assert_eq!(found.json(), text, "{line}");
         }
+    }
+    // What is decoded makes segments too.
+    for line in ["GET /files/a%2F..%2Fb", "GET /pair/a/b%2f.", "GET /pair/a%2F%2Fb/c"] {
+        assert_eq!(ask(&gateway(&fully), line, "").await.status, 400, "{line}");
+        assert_eq!(ask(&gateway(RULES), line, "").await.status, 200, "{line}");
     }
 }
 

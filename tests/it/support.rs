@@ -49,8 +49,9 @@ pub(crate) fn app_with(
 + use<> {
     let readiness = Readiness::new();
     readiness.set(true);
-    let gateway = axum::Router::new().fallback_service(gateway.clone());
-    layers::stack(server::router(gateway, readiness, &config.pages), config)
+    let router = axum::Router::new().fallback_service(gateway.clone());
+    let router = server::router(router, readiness, &config.pages);
+    layers::stack(server::front(router, &config.pages, gateway.clone()), config)
 }
 
 /// A request as a line: `GET /v1/users?page_size=1`.

@@ -3,11 +3,17 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::outcome::{Ending, Explainer, Outcome};
+use super::{
+    outcome::{Ending, Explainer, Outcome},
+    own::Own,
+};
 
 /// The object, on one line.
 pub(super) fn object(explainer: &Explainer, outcome: &Outcome) -> String {
-    let mut members = vec![("http_status", outcome.http_status.as_u16().to_string())];
+    let mut members = Vec::new();
+    if let Some(status) = outcome.http_status {
+        members.push(("http_status", status.as_u16().to_string()));
+    }
     if let Some(allow) = &outcome.allow {
         members.push(("allow", Value::from(allow.clone()).to_string()));
     }
@@ -26,8 +32,10 @@ pub(super) fn object(explainer: &Explainer, outcome: &Outcome) -> String {
                 members.push(("requests", format!("[{}]", messages.join(","))));
             }
         }
-        Ending::Own => {}
-        Ending::Page(key) => members.push(("page", quoted(key))),
+        Ending::Alone => {}
+        Ending::FinishedStream => members.push(("finished_stream", "true".to_owned())),
+        Ending::InFront(Own::Page(key)) => members.push(("page", quoted(key))),
+        Ending::InFront(Own::Service(name)) => members.push(("service", quoted(name))),
         Ending::Refused(status) => {
             let member = |name: &str| status[name].to_string();
             let [code, message, details] = ["code", "message", "details"].map(member);

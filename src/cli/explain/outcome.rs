@@ -4,24 +4,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method as Verb, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::{
     super::{
-        Error, common,
-        schema::{self, SchemaOptions},
+        Error,
+        schema::{SchemaOptions, cannot_be_served},
     },
+    own::{Own, own},
     recorder::Recorder,
     request::Described,
 };
 use crate::{
     Gateway,
     config::Pages,
+    protocol::sse,
     routing::{Found, RouteTable},
-    status::Cause,
     transcoding::{Transcoder, WriteOptions},
 };
 
@@ -38,7 +39,8 @@ pub(super) struct Explainer {
 
 /// What became of a request.
 pub(super) struct Outcome {
-    pub(super) http_status: StatusCode,
+    /// None where the gateway is not asked.
+    pub(super) http_status: Option<StatusCode>,
     /// The methods that the path has, where the answer tells them.
     pub(super) allow: Option<Vec<String>>,
     pub(super) matched: Option<Matched>,
@@ -58,33 +60,30 @@ pub(super) enum Ending {
     /// The upstream would be asked with these messages.
     Served(Vec<Bytes>),
     /// Answered by the gateway alone, without a call.
-    Own,
-    /// A page of the server, by the key that moves it.
-    Page(&'static str),
+    Alone,
+    /// Answered by the gateway alone: the caller says that the stream it had has ended.
+    FinishedStream,
+    /// In front of the gateway.
+    InFront(Own),
     /// A `google.rpc.Status`.
     Refused(serde_json::Value),
 }
 
 impl Explainer {
     pub(super) fn new(options: &SchemaOptions) -> Result<Self, Error> {
-        let fail = |error: &dyn std::fmt::Display| {
-            Error::Config(format!("the schema cannot be served:\n{error}"))
-        };
-        let mut config = options.read_config()?;
-        options.apply(&mut config)?;
-        common::check(&config)?;
-        let loaded = schema::load(&config)?;
+        let config = options.config()?;
+        let loaded = options.load(&config)?;
         // With every problem, those that kept a schema from being built among them.
-        loaded.table.map_err(|problems| fail(&problems))?;
+        loaded.table()?;
         let recorder = Recorder::default();
         let mut builder = Gateway::builder().limits(config.limits).deadlines(config.deadlines);
         let mut transcoders = Vec::with_capacity(loaded.schemas.len());
         for schema in loaded.schemas {
             let transcoder = Transcoder::new(Arc::clone(&schema));
-            transcoders.push(transcoder.map_err(|problems| fail(&problems))?);
+            transcoders.push(transcoder.map_err(|problems| cannot_be_served(&problems))?);
             builder = builder.schema(schema, recorder.upstream());
         }
-        let gateway = builder.build().map_err(|problems| fail(&problems))?;
+        let gateway = builder.build().map_err(|problems| cannot_be_served(&problems))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| Error::Config(error.to_string()))?;
         let (table, pages) = (gateway.route_table(), config.pages);
@@ -93,8 +92,9 @@ impl Explainer {
 
     /// Sends the request.
     pub(super) fn explain(&self, request: &Described) -> Outcome {
-        if let Some(key) = self.pages.key_of(request.uri.path()) {
-            return of_page(key, &request.method);
+        if let Some(own) = own(&self.pages, request.uri.path()) {
+            let ending = Ending::InFront(own);
+            return Outcome { http_status: None, allow: None, matched: None, ending };
         }
         let (http_status, headers, body) = self.runtime.block_on(async {
             let (head, body) = self.gateway.answer(request.to_request()).await.into_parts();
@@ -109,17 +109,19 @@ impl Explainer {
             _ => None,
         };
         let mut outcome = Outcome {
-            http_status,
+            http_status: Some(http_status),
             allow: allow(&headers),
             matched: route.map(|number| self.matched(number)),
-            ending: Ending::Own,
+            ending: Ending::Alone,
         };
         if call.is_complete {
             // What was wrong after that is wrong with the recorder's answer, which is no answer.
-            outcome.http_status = StatusCode::OK;
+            outcome.http_status = Some(StatusCode::OK);
             outcome.ending = Ending::Served(call.messages);
         } else if !http_status.is_success() {
             outcome.ending = Ending::Refused(status_of(&body));
+        } else if outcome.matched.is_some() && is_finished_stream(&request.headers) {
+            outcome.ending = Ending::FinishedStream;
         } else {
             // Answered from the table: no route was taken.
             outcome.matched = None;
@@ -158,18 +160,9 @@ impl Outcome {
     }
 }
 
-/// A page of the server, which goes before every route, is read and nothing else.
-fn of_page(key: &'static str, method: &Verb) -> Outcome {
-    if matches!(*method, Verb::GET | Verb::HEAD) {
-        let (http_status, ending) = (StatusCode::OK, Ending::Page(key));
-        return Outcome { http_status, allow: None, matched: None, ending };
-    }
-    let cause = Cause::WrongMethod;
-    let (http_status, code, _) = cause.row();
-    let message = format!("{key} of the configuration is a page, to be read with GET");
-    let status = json!({ "code": code.number(), "message": message, "details": [] });
-    let allow = Some(["GET", "HEAD"].map(str::to_owned).into());
-    Outcome { http_status, allow, matched: None, ending: Ending::Refused(status) }
+/// What an `EventSource` sends that reconnects behind the end of its stream.
+fn is_finished_stream(headers: &HeaderMap) -> bool {
+    headers.get("last-event-id").is_some_and(|id| id == sse::END_ID)
 }
 
 /// The list in `Allow`.

@@ -69,8 +69,8 @@ impl Described {
         let Some((method, target)) = line.trim().split_once(' ') else {
             return Err(format!("`{line}` is no request: write 'GET /path?query'"));
         };
-        let method = method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?;
-        let target = target.trim_start();
+        let method: Verb = method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?;
+        let target = checked(target.trim_start(), &method)?;
         let uri: Uri = target.parse().map_err(|error| format!("`{target}`: {error}"))?;
         if Protocol::detect(&headers) != Protocol::Rest {
             return Err("gRPC and gRPC-Web pass as they are: only REST is explained".to_owned());
@@ -90,10 +90,47 @@ impl Described {
     }
 }
 
+/// A target as an HTTP request has it, with what people write instead told apart.
+fn checked<'t>(target: &'t str, method: &Verb) -> Result<&'t str, String> {
+    if let Some((target, behind)) = target.split_once(' ') {
+        return Err(match behind.trim_start().strip_prefix("HTTP/") {
+            Some(version) => format!("write '{method} {target}': leave out HTTP/{version}"),
+            None => format!("`{target} {behind}`: a space in a path or query is written %20"),
+        });
+    }
+    let is_whole = ["http://", "https://"].iter().any(|scheme| target.starts_with(scheme));
+    if target.starts_with('/') || is_whole || (target == "*" && *method == Verb::OPTIONS) {
+        return Ok(target);
+    }
+    Err(format!("`{target}`: the path begins with `/`: write '{method} /{target}'"))
+}
+
 fn append(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
     let header: HeaderName = name.parse().map_err(|_| format!("`{name}` is no header"))?;
     let value = HeaderValue::from_str(value)
         .map_err(|_| format!("the value of the header `{name}` is none"))?;
     headers.append(header, value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_request_is_told_with_what_to_write() {
+        let refused = |line| Described::new(line, &[], Vec::new()).unwrap_err();
+        for (line, part) in [
+            ("GET v1/users", "the path begins with `/`: write 'GET /v1/users'"),
+            ("GET *", "the path begins with `/`"),
+            ("GET /v1/users/7 HTTP/1.1", "write 'GET /v1/users/7': leave out HTTP/1.1"),
+            ("GET /v1/a b", "written %20"),
+            ("GET", "is no request"),
+        ] {
+            assert!(refused(line).contains(part), "{line}: {}", refused(line));
+        }
+        for line in ["GET /v1/users", "OPTIONS *", "GET http://a/v1/users", "GET   /v1/users "] {
+            assert!(Described::new(line, &[], Vec::new()).is_ok(), "{line}");
+        }
+    }
 }

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use super::{
     outcome::{Ending, Explainer, Outcome},
+    own::Own,
     request::Described,
 };
 use crate::{
+    protocol::sse,
     routing::{
         Route,
         explain::{Candidate, WhyNot, candidates},
@@ -51,20 +53,39 @@ pub(super) fn page(explainer: &Explainer, request: &Described, outcome: &Outcome
                 page.push_str("\na stream of no request messages\n");
             }
         }
-        Ending::Own => {
-            let _ = writeln!(page, "\nanswered by the gateway itself: {}", outcome.http_status);
+        Ending::Alone => {
+            let _ = writeln!(page, "\nanswered by the gateway itself: {}", status(outcome));
             if let Some(allow) = &outcome.allow {
                 let _ = writeln!(page, "  allow: {}", allow.join(", "));
             }
         }
-        Ending::Page(key) => {
-            let _ = writeln!(page, "\na page of the server: {key} of the configuration");
+        Ending::FinishedStream => {
+            let _ = writeln!(
+                page,
+                "\nanswered by the gateway itself: {}, because `last-event-id: {}` says that the \
+                 stream is over",
+                status(outcome),
+                sse::END_ID,
+            );
         }
-        Ending::Refused(status) => refusal(outcome, status, &mut page),
+        Ending::InFront(Own::Page(key)) => {
+            let _ = writeln!(
+                page,
+                "\na page of the server's own: {key} of the configuration, not explained further"
+            );
+        }
+        Ending::InFront(Own::Service(name)) => {
+            let _ = writeln!(
+                page,
+                "\n{name} of the server's own: health or reflection, for gRPC callers, not \
+                 explained further"
+            );
+        }
+        Ending::Refused(told) => refusal(outcome, told, &mut page),
     }
     let path = request.uri.path();
     let others = match outcome.ending {
-        Ending::Page(_) => Vec::new(),
+        Ending::InFront(_) => Vec::new(),
         _ => candidates(&explainer.table, &request.method, path, CANDIDATES),
     };
     if !others.is_empty() {
@@ -75,11 +96,14 @@ pub(super) fn page(explainer: &Explainer, request: &Described, outcome: &Outcome
     page
 }
 
-fn refusal(outcome: &Outcome, status: &serde_json::Value, page: &mut String) {
-    let code = Code::from_number(status["code"].as_i64().unwrap_or_default());
-    let _ =
-        writeln!(page, "\nrefused: {}, {} ({})", outcome.http_status, code.name(), code.number());
-    let details = status["details"].as_array().into_iter().flatten();
+fn status(outcome: &Outcome) -> String {
+    outcome.http_status.map(|status| status.to_string()).unwrap_or_default()
+}
+
+fn refusal(outcome: &Outcome, told: &serde_json::Value, page: &mut String) {
+    let code = Code::from_number(told["code"].as_i64().unwrap_or_default());
+    let _ = writeln!(page, "\nrefused: {}, {} ({})", status(outcome), code.name(), code.number());
+    let details = told["details"].as_array().into_iter().flatten();
     let violations: Vec<_> = details
         .filter_map(|detail| detail["fieldViolations"].as_array())
         .flatten()
@@ -91,7 +115,7 @@ fn refusal(outcome: &Outcome, status: &serde_json::Value, page: &mut String) {
     // The message tells the first violation, and counts the others.
     match violations.is_empty() {
         true => {
-            let message = status["message"].as_str().unwrap_or_default();
+            let message = told["message"].as_str().unwrap_or_default();
             let _ = writeln!(page, "  {message}");
         }
         false => columns(&violations, page),
@@ -124,7 +148,11 @@ fn bound(route: &Route, request: &Described) -> Vec<[String; 3]> {
             BodyRule::All => "*".to_owned(),
             BodyRule::Field(field) => field.clone(),
         };
-        bound.push([field, format!("{} bytes", request.body.len()), "from the body".to_owned()]);
+        let size = match request.body.len() {
+            1 => "1 byte".to_owned(),
+            bytes => format!("{bytes} bytes"),
+        };
+        bound.push([field, size, "from the body".to_owned()]);
     }
     bound
 }

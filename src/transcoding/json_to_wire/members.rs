@@ -211,7 +211,10 @@ impl<'a, const COLLECTS: bool> Reader<'a, COLLECTS> {
         let out = &self.out;
         let key = encoded_field(out, key_at as u32);
         if keys.insert(key_at as u32, key, |other| encoded_field(out, other) == key).is_some() {
-            return Err(self.refuse(at, "this key occurs twice"));
+            // Read to its end: there is nothing to pass over, which would be done at each level.
+            let stop = self.refuse(at, "this key occurs twice");
+            self.out.truncate(before);
+            return self.note(stop);
         }
         Ok(())
     }

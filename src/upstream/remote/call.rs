@@ -106,5 +106,6 @@ impl Body for RemoteBody {
 
 /// A reset that only says "no more of your request" is an end.
 fn failed(error: &h2::Error) -> Option<Result<Frame<Bytes>, UpstreamError>> {
-    (error.reason() != Some(Reason::NO_ERROR)).then(|| Err(UpstreamError::from_h2(error)))
+    let is_end = error.is_reset() && error.reason() == Some(Reason::NO_ERROR);
+    (!is_end).then(|| Err(UpstreamError::from_h2(error)))
 }

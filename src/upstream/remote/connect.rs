@@ -25,8 +25,9 @@ use crate::{
 /// 16 KiB.
 const FRAME_BYTES: u32 = 128 << 10;
 
-/// Replies share the connection's window; it must never be what one slow caller uses up.
-const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+/// Replies share the connection's window: the largest there is, so that slow callers never use it
+/// up. What is held for them is bounded by their streams' own windows.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 
 /// As many bytes of headers may come with an answer.
 const HEADER_LIST_BYTES: u32 = 16 << 10;
@@ -54,14 +55,7 @@ impl Connector {
             true => Some(tls(&host, options)?),
             false => None,
         };
-        let mut http2 = Builder::new();
-        http2
-            .enable_push(false)
-            .initial_max_send_streams(FIRST_CALLS)
-            .initial_window_size(options.stream_window_bytes)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_header_list_size(HEADER_LIST_BYTES)
-            .max_frame_size(FRAME_BYTES);
+        let http2 = builder(options.stream_window_bytes);
         let keep_alive = KeepAlive {
             every: millis(options.keep_alive_ms),
             timeout: millis(options.keep_alive_timeout_ms),
@@ -79,11 +73,11 @@ impl Connector {
             Ok(Ok(sender)) => Ok(sender),
             Ok(Err(error)) => {
                 tracing::warn!(host = self.host, port = self.port, %error, "no connection");
-                Err(UpstreamError::unavailable("the upstream cannot be reached"))
+                Err(UpstreamError::unreached(false))
             }
             Err(_) => {
                 tracing::warn!(host = self.host, port = self.port, "connecting took too long");
-                Err(UpstreamError::unavailable("the upstream cannot be reached in time"))
+                Err(UpstreamError::unreached(true))
             }
         }
     }
@@ -103,6 +97,22 @@ impl Connector {
         };
         Ok(connection?)
     }
+}
+
+/// How every connection speaks HTTP/2.
+pub(super) fn builder(stream_window_bytes: u32) -> Builder {
+    let mut http2 = Builder::new();
+    http2
+        .enable_push(false)
+        .initial_max_send_streams(FIRST_CALLS)
+        .initial_window_size(stream_window_bytes)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(HEADER_LIST_BYTES)
+        // What still comes for calls that callers have given up is no attack of the upstream's:
+        // counted as one, it would end the calls of everybody else.
+        .max_local_error_reset_streams(None)
+        .max_frame_size(FRAME_BYTES);
+    http2
 }
 
 fn tls(

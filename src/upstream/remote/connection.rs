@@ -38,6 +38,8 @@ struct Shared {
     has_ended: AtomicBool,
     /// Calls that are not over.
     open: AtomicUsize,
+    /// Calls so far.
+    begun: AtomicUsize,
     /// Changes whenever a call hears something.
     heard: AtomicUsize,
 }
@@ -101,11 +103,6 @@ impl Connection {
         !matches!(ready, Poll::Ready(Err(_)))
     }
 
-    /// Whether this is the same connection.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
     /// Sends a call's head, and its body as it comes.
     pub(super) fn send(&self, request: Request<RequestBody>) -> Result<Sent, UpstreamError> {
         let failed = |error: h2::Error| UpstreamError::from_h2(&error);
@@ -127,6 +124,7 @@ impl Connection {
             }
         };
         self.shared.open.fetch_add(1, Ordering::Relaxed);
+        self.shared.begun.fetch_add(1, Ordering::Relaxed);
         let open = OpenCall { shared: Arc::clone(&self.shared), _pipe: pipe };
         Ok(Sent { response, open })
     }
@@ -144,17 +142,22 @@ impl Drop for OpenCall {
     }
 }
 
-/// Ends when a ping is not answered. Pings only when calls are open and have heard nothing since
-/// the last look.
+/// Ends when a ping is not answered. Pings only when there were calls since the last look, over by
+/// now or not, and none has heard anything.
 async fn unanswered(pings: Option<PingPong>, keep_alive: KeepAlive, shared: &Shared) {
     let Some(mut pings) = pings.filter(|_| !keep_alive.every.is_zero()) else {
         return std::future::pending().await;
     };
-    let mut heard = 0;
+    let (mut heard, mut begun) = (0, 0);
     loop {
         tokio::time::sleep(keep_alive.every).await;
-        let before = std::mem::replace(&mut heard, shared.heard.load(Ordering::Relaxed));
-        if before != heard || shared.open.load(Ordering::Relaxed) == 0 {
+        let changed = |seen: &mut usize, now: &AtomicUsize| {
+            let now = now.load(Ordering::Relaxed);
+            std::mem::replace(seen, now) != now
+        };
+        let has_heard = changed(&mut heard, &shared.heard);
+        let has_begun = changed(&mut begun, &shared.begun);
+        if has_heard || !(has_begun || shared.open.load(Ordering::Relaxed) > 0) {
             continue;
         }
         if pings.send_ping(Ping::opaque()).is_err() {
@@ -164,5 +167,92 @@ async fn unanswered(pings: Option<PingPong>, keep_alive: KeepAlive, shared: &Sha
         if !matches!(tokio::time::timeout(keep_alive.timeout, answer).await, Ok(Ok(_))) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    const KEEP_ALIVE: KeepAlive =
+        KeepAlive { every: Duration::from_secs(30), timeout: Duration::from_secs(10) };
+
+    /// An upstream that answers no call; and reads nothing any more after so many.
+    async fn upstream(io: DuplexStream, calls: usize) {
+        let mut connection = h2::server::handshake(io).await.unwrap();
+        let mut held = Vec::new();
+        while held.len() < calls {
+            held.push(connection.accept().await);
+        }
+        std::future::pending::<()>().await;
+    }
+
+    async fn connected(calls: usize) -> Connection {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        tokio::spawn(upstream(theirs, calls));
+        Connection::open(&Builder::new(), KEEP_ALIVE, ours).await.unwrap()
+    }
+
+    fn call(connection: &Connection) -> Sent {
+        let request = Request::get("http://localhost/").body(RequestBody::Full(None)).unwrap();
+        connection.send(request).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_connection_is_found_by_calls_that_are_over_too() {
+        let connection = connected(1).await;
+        let _open = call(&connection);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        drop(call(&connection));
+        assert!(connection.is_usable());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!connection.is_usable());
+
+        let connection = connected(1).await;
+        drop(call(&connection));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!connection.is_usable());
+    }
+
+    #[tokio::test]
+    async fn calls_that_are_given_up_leave_the_connection_to_others() {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        tokio::spawn(async move {
+            let mut connection = h2::server::handshake(theirs).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+                // Much that nobody waits for any more when it arrives.
+                tokio::spawn(async move {
+                    while body.send_data(Bytes::from_static(b"late"), false).is_ok() {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+        });
+        let builder = super::super::connect::builder(64 << 10);
+        let connection = Connection::open(&builder, KEEP_ALIVE, ours).await.unwrap();
+        for _ in 0..20 {
+            let calls: Vec<_> = (0..100).map(|_| call(&connection)).collect();
+            for call in calls {
+                // Its head is on its way, and so is what follows.
+                assert!(call.response.await.is_ok());
+            }
+        }
+        assert!(connection.is_usable());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_connection_is_none_that_is_dead() {
+        // Nobody calls, and nobody is asked whether he lives.
+        let connection = connected(0).await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert!(connection.is_usable());
+        // A call that hears nothing, of an upstream that answers pings.
+        let connection = connected(usize::MAX).await;
+        let _open = call(&connection);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert!(connection.is_usable());
     }
 }

@@ -15,11 +15,14 @@ use crate::upstream::BoxError;
 /// Sends `body` until it ends, or the upstream wants no more. One that breaks off resets the call.
 pub(super) fn pipe(
     mut body: Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>,
-    mut stream: SendStream<Bytes>,
+    stream: SendStream<Bytes>,
 ) -> impl Future<Output = ()> + Send {
+    let mut half = Half { stream, is_over: false };
     poll_fn(move |cx| {
         loop {
+            let Half { stream, is_over } = &mut half;
             if stream.poll_reset(cx).is_ready() {
+                *is_over = true;
                 return Poll::Ready(());
             }
             // Room before bytes: whoever makes them waits for the upstream too.
@@ -27,7 +30,10 @@ pub(super) fn pipe(
             if stream.capacity() == 0 {
                 match stream.poll_capacity(cx) {
                     Poll::Ready(Some(Ok(_))) => continue,
-                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Ready(_) => {
+                        *is_over = true;
+                        return Poll::Ready(());
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
             }
@@ -36,20 +42,33 @@ pub(super) fn pipe(
                 Poll::Ready(None) => {
                     // A call that is over already takes nothing more.
                     let _ = stream.send_data(Bytes::new(), true);
+                    *is_over = true;
                     return Poll::Ready(());
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => stream.send_data(data, false),
                     Err(_) => Ok(()),
                 },
-                Poll::Ready(Some(Err(_))) => {
-                    stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(());
-                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(()),
             };
             if sent.is_err() {
                 return Poll::Ready(());
             }
         }
     })
+}
+
+/// The sending half of a call. Dropped before its end, by an error or a panic in what makes the
+/// body too, it resets the call: the other half would wait for ever.
+struct Half {
+    stream: SendStream<Bytes>,
+    is_over: bool,
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.stream.send_reset(Reason::CANCEL);
+        }
+    }
 }

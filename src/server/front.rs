@@ -1,0 +1,37 @@
+//! Calls go to the gateway, and all that may be a page to the router.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{Router, body::Body};
+use futures_util::{TryFutureExt as _, future::Either};
+use http::{Request, Response};
+use tower::{Service, service_fn};
+
+use crate::{config::Pages, gateway::Gateway, protocol::Protocol};
+
+/// The paths of health and reflection, which gRPC fixes.
+const RPC_PREFIX: &str = "/grpc.";
+
+/// `router`, whose fallback is `gateway` too, for what may be one of `pages`. A fallback of axum's
+/// copies the path into the request's extensions and boxes the call twice, which is a thirtieth of
+/// what a small call costs; only pages pay that.
+pub fn front(
+    mut router: Router,
+    pages: &Pages,
+    mut gateway: Gateway,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ use<> {
+    // Cloned with every call.
+    let pages = Arc::new(pages.clone());
+    service_fn(move |request: Request<Body>| {
+        let path = request.uri().path();
+        // Health and reflection speak gRPC alone; whoever else asks is told so by the gateway.
+        let is_rpc =
+            path.starts_with(RPC_PREFIX) && Protocol::detect(request.headers()) == Protocol::Grpc;
+        match is_rpc || pages.may_be_at(path) {
+            true => Either::Left(router.call(request)),
+            false => Either::Right(gateway.call(request).map_ok(|answer| answer.map(Body::new))),
+        }
+    })
+}
