@@ -99,7 +99,9 @@ fn main() -> Result<(), Error> {
 /// The binary's own composition, without its pages.
 #[tokio::main(flavor = "current_thread")]
 async fn through_transom(address: SocketAddr, memory: Memory) -> Result<(), Error> {
-    let config = Config::default();
+    let mut config = Config::default();
+    // As an upstream it has every stream of a gateway on one connection.
+    config.listener.http2.max_streams = 20_000;
     let gateway =
         Gateway::builder().service(DESCRIPTOR_SET, UserServiceServer::new(memory)).build()?;
     let readiness = Readiness::new();

@@ -1,9 +1,9 @@
 //! The gateway: one request's journey, from the caller's bytes to the caller's bytes.
 //!
 //! [`Gateway`] is a tower service that mounts in any axum app. It detects the caller's protocol,
-//! finds the method, and either transcodes JSON (REST, WebSocket) or passes message bytes on as
-//! they are (gRPC, gRPC-Web). Whatever fails on the way is one [`Refusal`], rendered in the caller's own
-//! protocol.
+//! finds the method, and either transcodes JSON or passes message bytes on as they are (gRPC,
+//! gRPC-Web and Connect in protobuf). Whatever fails on the way is one [`Refusal`], rendered in the
+//! caller's own protocol.
 
 use std::{
     convert::Infallible,
@@ -25,14 +25,19 @@ mod body;
 mod builder;
 mod call;
 mod collect;
+mod connect;
 mod deadline;
 mod download;
+mod ending;
 mod grpc_web;
 mod guard;
+mod message_codec;
+mod messages;
 mod passthrough;
 mod reply;
 mod rest;
 mod rest_stream;
+mod rpc;
 mod streaming;
 mod unary;
 mod upload;
@@ -44,7 +49,7 @@ pub use builder::GatewayBuilder;
 
 use crate::{
     config::{Cors, Deadlines, Limits},
-    protocol::{Protocol, accept, metadata, refusal, sse, timeout},
+    protocol::{ConnectForm, Protocol, accept, metadata, refusal, sse, timeout},
     routing::{Found, MethodId, Route, RouteTable},
     schema::Problems,
     status::{Cause, Refusal},
@@ -55,7 +60,7 @@ use admission::Admission;
 use call::Call;
 use deadline::Deadline;
 
-/// Puts gRPC services on the web: REST/JSON, server-sent events and gRPC-Web.
+/// Puts gRPC services on the web: REST/JSON, server-sent events, gRPC-Web and Connect.
 ///
 /// Cheap to clone; every clone serves the same routes.
 ///
@@ -168,7 +173,7 @@ impl Gateway {
     /// The answer, with the body that HEAD is not sent.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
-        let protocol = match Protocol::detect(&head.headers) {
+        let protocol = match Protocol::detect(&head.method, &head.uri, &head.headers) {
             // Other versions of HTTP have no upgrade.
             Protocol::WebSocket if head.version != Version::HTTP_11 => Protocol::Rest,
             protocol => protocol,
@@ -206,8 +211,13 @@ impl Gateway {
             let Some(method) = table.routes.find_rpc(path) else {
                 return Err(table.unknown(Cause::UnknownRpc, format!("no method {path}")));
             };
-            if head.method != Verb::POST {
-                return Err(verbs::wrong_method(&["POST".to_owned()].into(), &head.method));
+            let is_gettable = matches!(protocol, Protocol::Connect(..))
+                && connect::is_gettable(table.routes.method(method));
+            let is_get = is_gettable && matches!(protocol, Protocol::Connect(ConnectForm::Get, _));
+            if head.method != Verb::POST && !is_get {
+                let served = if is_gettable { &["GET", "POST"][..] } else { &["POST"] };
+                let served = served.iter().map(|&verb| verb.to_owned()).collect();
+                return Err(verbs::wrong_method(&served, &head.method));
             }
             return Ok(Some(Target { method, route: None }));
         }
@@ -268,7 +278,9 @@ impl Gateway {
             },
             Protocol::Rest => unary::call(call, head, body).await,
             Protocol::WebSocket => websocket::call(call, head, &body),
-            Protocol::Grpc | Protocol::GrpcWeb(_) => passthrough::call(call, head, body).await,
+            Protocol::Grpc(_) | Protocol::GrpcWeb(..) | Protocol::Connect(..) => {
+                rpc::call(call, head, body).await
+            }
         }
     }
 }
@@ -301,7 +313,7 @@ fn refuse(form: Form, refusal: &Refusal, transcoder: Option<&Transcoder>) -> Res
         Form::Problem => refusal::render_problem(refusal, transcoder),
     };
     let mut response = response.map(ReplyBody::full);
-    if !matches!(form, Form::Of(Protocol::Grpc | Protocol::GrpcWeb(_))) {
+    if matches!(form, Form::Problem | Form::Of(Protocol::Rest | Protocol::WebSocket)) {
         rest::put_vary(response.headers_mut());
     }
     response

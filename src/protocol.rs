@@ -7,9 +7,10 @@
 //! use http::{HeaderMap, HeaderValue, header};
 //! use transom::{protocol::{Protocol, refusal}, status::{Cause, Refusal}};
 //!
+//! # let (method, uri) = (http::Method::POST, http::Uri::default());
 //! let mut headers = HeaderMap::new();
 //! headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc-web+proto"));
-//! let protocol = Protocol::detect(&headers);
+//! let protocol = Protocol::detect(&method, &uri, &headers);
 //!
 //! // One refusal, told in the caller's own protocol.
 //! let refusal = Refusal::new(Cause::UnknownRpc, "no such method");
@@ -18,9 +19,12 @@
 //! assert_eq!(refusal::render(Protocol::Rest, &refusal, None).status(), 404);
 //! ```
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, Uri, header};
 
 pub mod accept;
+pub mod codec;
+pub mod compression;
+pub mod connect;
 pub mod envelope;
 pub mod etag;
 pub mod grpc;
@@ -36,6 +40,8 @@ pub mod stream_encoding;
 pub mod timeout;
 pub mod websocket;
 
+pub use codec::Codec;
+pub use connect::ConnectForm;
 pub use grpc_web::GrpcWebForm;
 
 /// The protocol a caller speaks.
@@ -44,43 +50,67 @@ pub enum Protocol {
     /// JSON over plain HTTP, by `google.api.http` rules.
     Rest,
     /// gRPC over HTTP/2.
-    Grpc,
+    Grpc(Codec),
     /// gRPC-Web over HTTP/1.1 or HTTP/2.
-    GrpcWeb(GrpcWebForm),
+    GrpcWeb(GrpcWebForm, Codec),
+    /// Connect over HTTP/1.1 or HTTP/2. What a `GET` is written in stands in its query, and is not
+    /// told here.
+    Connect(ConnectForm, Codec),
     /// Messages over a WebSocket, by the rules of REST.
     WebSocket,
 }
 
 impl Protocol {
-    /// Tells the protocol from the request's headers; the first that fits holds:
+    /// Tells the protocol from the request's head; the first that fits holds:
     ///
-    /// | `content-type` | protocol |
+    /// | head | protocol |
     /// |---|---|
-    /// | `application/grpc-web-text*` | gRPC-Web, as text |
-    /// | `application/grpc-web*` | gRPC-Web |
-    /// | `application/grpc*` | gRPC |
-    /// | anything else, or none, and `upgrade: websocket` | WebSocket |
-    /// | anything else, or none | REST |
+    /// | `content-type: application/grpc-web-text*` | gRPC-Web, as text |
+    /// | `content-type: application/grpc-web*` | gRPC-Web |
+    /// | `content-type: application/grpc*` | gRPC |
+    /// | `content-type: application/connect+*` | Connect, a stream |
+    /// | `GET` with `connect=v1` in the query, or with `connect-protocol-version` | Connect by `GET` |
+    /// | `content-type: application/proto`, or `connect-protocol-version` | Connect, unary |
+    /// | `upgrade: websocket` | WebSocket |
+    /// | anything else | REST |
     ///
-    /// Parameters and case do not matter.
-    pub fn detect(headers: &HeaderMap) -> Self {
-        const GRPC: &[u8] = b"application/grpc";
-        let content_type = headers.get(header::CONTENT_TYPE);
-        let essence = content_type.map_or(&b""[..], |value| media_type(value.as_bytes()));
-        if !starts_with(essence, GRPC) {
-            return if websocket::is_asked_for(headers) { Self::WebSocket } else { Self::Rest };
+    /// Parameters and case of the content type do not matter. A codec that is not served is told
+    /// as protobuf: who checks the head refuses it.
+    pub fn detect(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
+        let essence = media_type(content_type);
+        let subtype = strip(essence, b"application/").unwrap_or_default();
+        if let Some(rest) = strip(subtype, b"grpc") {
+            let codec = |suffix| Codec::of_suffix(suffix).unwrap_or(Codec::Proto);
+            match (strip(rest, b"-web-text"), strip(rest, b"-web"), rest) {
+                (Some(suffix), ..) => return Self::GrpcWeb(GrpcWebForm::Text, codec(suffix)),
+                (_, Some(suffix), _) => return Self::GrpcWeb(GrpcWebForm::Binary, codec(suffix)),
+                (_, _, [] | [b'+', ..]) => return Self::Grpc(codec(rest)),
+                _ => {}
+            }
         }
-        match &essence[GRPC.len()..] {
-            web if starts_with(web, b"-web-text") => Self::GrpcWeb(GrpcWebForm::Text),
-            web if starts_with(web, b"-web") => Self::GrpcWeb(GrpcWebForm::Binary),
-            [] | [b'+' | b';', ..] => Self::Grpc,
+        if let Some(name) = strip(subtype, b"connect+") {
+            return Self::Connect(ConnectForm::Stream, Codec::named(name).unwrap_or(Codec::Proto));
+        }
+        let says_connect = headers.contains_key(connect::PROTOCOL_VERSION);
+        if *method == Method::GET && (says_connect || connect::is_get(uri.query())) {
+            return Self::Connect(ConnectForm::Get, Codec::Proto);
+        }
+        match Codec::named(subtype) {
+            Some(Codec::Proto) => Self::Connect(ConnectForm::Unary, Codec::Proto),
+            codec if says_connect => {
+                Self::Connect(ConnectForm::Unary, codec.unwrap_or(Codec::Proto))
+            }
+            _ if websocket::is_asked_for(headers) => Self::WebSocket,
             _ => Self::Rest,
         }
     }
 }
 
-fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
-    text.len() >= prefix.len() && text[..prefix.len()].eq_ignore_ascii_case(prefix)
+/// What stands behind `prefix`, in any case.
+fn strip<'t>(text: &'t [u8], prefix: &[u8]) -> Option<&'t [u8]> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 /// The type and subtype of a `content-type`, without parameters.
@@ -94,35 +124,67 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_type_tells_whatever_its_case_and_parameters() {
-        for (content_type, protocol) in [
-            ("application/grpc-web", Protocol::GrpcWeb(GrpcWebForm::Binary)),
-            ("application/grpc-web+proto; charset=utf-8", Protocol::GrpcWeb(GrpcWebForm::Binary)),
-            ("Application/gRPC-Web-Text", Protocol::GrpcWeb(GrpcWebForm::Text)),
-            ("application/grpc", Protocol::Grpc),
-            ("application/GRPC+proto", Protocol::Grpc),
-            ("application/grpcx", Protocol::Rest),
-            ("application/json", Protocol::Rest),
-            ("text/application/grpc", Protocol::Rest),
+    fn the_head_tells_whatever_its_case_and_parameters() {
+        const VERSION: &str = "connect-protocol-version: 1";
+        let web = Protocol::GrpcWeb;
+        let connect = Protocol::Connect;
+        for (line, field, protocol) in [
+            ("POST /", "application/grpc-web", web(GrpcWebForm::Binary, Codec::Proto)),
+            (
+                "POST /",
+                "application/grpc-web+proto; charset=utf-8",
+                web(GrpcWebForm::Binary, Codec::Proto),
+            ),
+            ("POST /", "application/grpc-web+json", web(GrpcWebForm::Binary, Codec::Json)),
+            ("POST /", "Application/gRPC-Web-Text", web(GrpcWebForm::Text, Codec::Proto)),
+            ("POST /", "application/grpc-web-text+JSON", web(GrpcWebForm::Text, Codec::Json)),
+            ("POST /", "application/grpc", Protocol::Grpc(Codec::Proto)),
+            ("POST /", "application/GRPC+proto", Protocol::Grpc(Codec::Proto)),
+            ("POST /", "application/grpc+json;x=y", Protocol::Grpc(Codec::Json)),
+            ("POST /", "application/grpc+thrift", Protocol::Grpc(Codec::Proto)),
+            ("POST /", "application/grpcx", Protocol::Rest),
+            ("POST /", "application/json", Protocol::Rest),
+            ("POST /", "text/application/grpc", Protocol::Rest),
+            ("POST /", "application/connect+json", connect(ConnectForm::Stream, Codec::Json)),
+            ("GET /", "Application/Connect+Proto", connect(ConnectForm::Stream, Codec::Proto)),
+            ("POST /", "application/proto; a=b", connect(ConnectForm::Unary, Codec::Proto)),
+            ("POST /", "application/protobuf", Protocol::Rest),
+            ("POST /?connect=v1", "application/json", Protocol::Rest),
+            ("GET /?x=y&connect=v1", "", connect(ConnectForm::Get, Codec::Proto)),
+            ("GET /?connect=v2", "", Protocol::Rest),
+            ("HEAD /?connect=v1", "", Protocol::Rest),
         ] {
-            let headers =
-                HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())]);
-            assert_eq!(Protocol::detect(&headers), protocol, "{content_type}");
+            let (method, uri) = line.split_once(' ').unwrap();
+            let (method, uri) = (method.parse().unwrap(), uri.parse().unwrap());
+            let mut headers = HeaderMap::new();
+            if !field.is_empty() {
+                headers.insert(header::CONTENT_TYPE, field.parse().unwrap());
+            }
+            assert_eq!(Protocol::detect(&method, &uri, &headers), protocol, "{line} {field}");
+            let (name, version) = VERSION.split_once(": ").unwrap();
+            headers.insert(name, version.parse().unwrap());
+            let said = match (protocol, &method, field) {
+                (Protocol::Rest, &Method::GET, _) => connect(ConnectForm::Get, Codec::Proto),
+                (Protocol::Rest, _, "application/json") => connect(ConnectForm::Unary, Codec::Json),
+                (Protocol::Rest, ..) => connect(ConnectForm::Unary, Codec::Proto),
+                _ => protocol,
+            };
+            assert_eq!(Protocol::detect(&method, &uri, &headers), said, "{line} {field}");
         }
-        assert_eq!(Protocol::detect(&HeaderMap::new()), Protocol::Rest);
     }
 
     #[test]
     fn an_upgrade_is_no_matter_of_grpc() {
         let detect = |upgrade: &'static str, content_type: &'static str| {
-            Protocol::detect(&HeaderMap::from_iter([
+            let headers = HeaderMap::from_iter([
                 (header::UPGRADE, http::HeaderValue::from_static(upgrade)),
                 (header::CONTENT_TYPE, http::HeaderValue::from_static(content_type)),
-            ]))
+            ]);
+            Protocol::detect(&Method::GET, &Uri::from_static("/"), &headers)
         };
         assert_eq!(detect("websocket", ""), Protocol::WebSocket);
         assert_eq!(detect("WebSocket", "application/json"), Protocol::WebSocket);
-        assert_eq!(detect("websocket", "application/grpc"), Protocol::Grpc);
+        assert_eq!(detect("websocket", "application/grpc"), Protocol::Grpc(Codec::Proto));
         assert_eq!(detect("h2c", ""), Protocol::Rest);
     }
 }

@@ -221,6 +221,7 @@ pub enum Cause {
     UpstreamFraming,
     CallerGone,
     NotServed,
+    UnnamedEncoding,
     Internal,
     /// An ending that the upstream gave, under its own code.
     Upstream(Code),
@@ -262,6 +263,7 @@ impl Cause {
             Self::UpstreamFraming => (500, Code::Internal, Fault::Upstream),
             Self::CallerGone => (499, Code::Cancelled, Fault::Caller),
             Self::NotServed => (501, Code::Unimplemented, Fault::Gateway),
+            Self::UnnamedEncoding => (400, Code::Internal, Fault::Caller),
             Self::Internal => (500, Code::Internal, Fault::Gateway),
             Self::Upstream(code) => return (code.http_status(), code, Fault::Upstream),
         };

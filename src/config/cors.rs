@@ -12,8 +12,8 @@ pub struct Cors {
     pub origins: Vec<String>,
     /// Whether pages may send cookies and certificates. Not together with `*`. Default: false.
     pub credentials: bool,
-    /// Response headers that pages may read, beside those of gRPC-Web and `x-request-id`.
-    /// Default: none.
+    /// Response headers that pages may read, beside those of gRPC-Web, `x-request-id` and
+    /// encodings: `trailer-…` of Connect by name. Default: none.
     pub expose: Vec<String>,
     /// How long a browser may remember the answer to a preflight, in seconds. Default: 7200.
     pub max_age_s: u64,

@@ -89,21 +89,24 @@ impl Call {
             Some(field) => transcoder.field_to_json(output, field, wire, options, out),
             None => transcoder.wire_to_json(output, wire, options, out),
         }
-        .map_err(|error: WireError| {
-            tracing::warn!(method = self.method().full_name(), %error, "unreadable response");
-            match error.kind {
-                WireFault::TooLarge => {
-                    let text = "the upstream's message is too large as JSON";
-                    Refusal::new(Cause::UpstreamMessageTooLarge, text)
-                }
-                WireFault::NoForm => {
-                    let text = "the upstream's message holds what JSON has no form for";
-                    Refusal::new(Cause::UpstreamFraming, text)
-                }
-                WireFault::Malformed => {
-                    Refusal::new(Cause::UpstreamFraming, "the upstream's message cannot be read")
-                }
-            }
-        })
+        .map_err(|error| unreadable(self.method(), &error))
+    }
+}
+
+/// The refusal of an upstream's message that does not become JSON.
+pub(super) fn unreadable(method: &Method, error: &WireError) -> Refusal {
+    tracing::warn!(method = method.full_name(), %error, "unreadable response");
+    match error.kind {
+        WireFault::TooLarge => {
+            let text = "the upstream's message is too large as JSON";
+            Refusal::new(Cause::UpstreamMessageTooLarge, text)
+        }
+        WireFault::NoForm => {
+            let text = "the upstream's message holds what JSON has no form for";
+            Refusal::new(Cause::UpstreamFraming, text)
+        }
+        WireFault::Malformed => {
+            Refusal::new(Cause::UpstreamFraming, "the upstream's message cannot be read")
+        }
     }
 }

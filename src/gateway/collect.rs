@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 
 use crate::{
     config::Deadlines,
-    protocol::grpc_web::NotBase64,
+    protocol::{compression::NotGzip, grpc_web::NotBase64},
     status::{Cause, Refusal},
     upstream::BoxError,
 };
@@ -91,7 +91,7 @@ async fn read(mut body: Body, limit_bytes: usize, idle: Duration) -> Result<Byte
 pub(super) fn broken_off(error: &(dyn std::error::Error + 'static)) -> Refusal {
     let mut source = Some(error);
     while let Some(error) = source {
-        if error.is::<NotBase64>() {
+        if error.is::<NotBase64>() || error.is::<NotGzip>() {
             return Refusal::new(Cause::Malformed, error.to_string());
         }
         source = error.source();

@@ -1,7 +1,7 @@
-//! gRPC and gRPC-Web: message bytes go through as they are.
+//! gRPC, gRPC-Web and Connect's streams: messages in envelopes go through, as they are where the
+//! upstream understands them so.
 //!
-//! Envelopes are read (count, length, boundaries), payloads are not. The two protocols differ
-//! in one thing: how the end is told, in HTTP trailers or in a last frame of the body.
+//! The protocols differ in how the end is told, and in the names of headers.
 
 use std::{
     collections::VecDeque,
@@ -19,47 +19,25 @@ use super::{
     ReplyBody,
     call::Call,
     collect::{Refused, break_off, broken_off, collect},
-    grpc_web,
+    ending::Ending,
     guard::{Sent, StreamGuard},
+    messages::{ReplyMessages, RequestMessages},
     reply::{self, CallEnd, ReplyEvent, UpstreamReply},
+    rpc::{Ways, encoding_headers},
 };
 use crate::{
-    protocol::{
-        self, Protocol,
-        envelope::{self, EnvelopeError, EnvelopeScanner},
-        grpc, rest,
-    },
-    status::{Cause, Code, Refusal, Status},
+    protocol::{Codec, Protocol, compression::Encoding, connect, envelope, grpc},
+    status::{Cause, Refusal},
     upstream::{BoxError, RequestBody},
 };
 
 pub(super) async fn call(
-    call: Call,
-    head: request::Parts,
-    body: Body,
-) -> Result<Response<ReplyBody>, Refusal> {
-    rest::check_encoding(&head.headers)?;
-    if let Protocol::GrpcWeb(form) = call.protocol {
-        protocol::grpc_web::check_content_type(&head.headers)?;
-        let response = pass(call, head, grpc_web::decode(form, body)).await?;
-        return Ok(response.map(|body| grpc_web::encode(form, body)));
-    }
-    grpc::check_head(head.version, &head.headers)?;
-    pass(call, head, body).await
-}
-
-async fn pass(
     mut call: Call,
+    codec: Codec,
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    // Messages pass as they are, so what describes their compression passes too.
-    for name in ["grpc-encoding", "grpc-accept-encoding"] {
-        if let Some(value) = head.headers.get(name) {
-            call.metadata.insert(name, value.clone());
-        }
-    }
-    let is_compressed = head.headers.contains_key(reply::ENCODING);
+    let ways = Ways::of(&mut call, codec, &head)?;
     let (client_streaming, server_streaming) =
         (call.method().client_streaming, call.method().server_streaming);
     let refused = Refused::default();
@@ -69,195 +47,193 @@ async fn pass(
     };
     let body = match &guard {
         Some(guard) if client_streaming => {
-            let limit = call.shared.limits.message_limit_bytes;
-            let scanner = EnvelopeScanner::new(limit, is_compressed);
             let (refused, sent) = (Arc::clone(&refused), guard.sent());
-            RequestBody::Stream(Box::pin(ScannedBody { body, scanner, refused, sent }))
+            let messages = ways.request;
+            RequestBody::Stream(Box::pin(MessageBody { body, messages, refused, sent }))
         }
         _ => {
-            let message = one_message(&call, body, is_compressed);
+            let message = one_message(&call, body, ways.request);
             RequestBody::Full(Some(call.deadline.within(message).await?))
         }
     };
-    let reply = call.start(body);
+    let answer = Answer { reply: call.start(body), messages: ways.reply, encoding: ways.encoding };
     let answer = match guard {
         Some(guard) if server_streaming => {
-            stream_answer(call, reply, guard, Arc::clone(&refused)).await
+            stream_answer(call, answer, guard, Arc::clone(&refused)).await
         }
-        Some(mut guard) => guard.within(unary_answer(&call, reply)).await,
-        None => call.deadline.within(unary_answer(&call, reply)).await,
+        Some(mut guard) => guard.within(unary_answer(&call, answer, &refused)).await,
+        None => call.deadline.within(unary_answer(&call, answer, &refused)).await,
     };
     // What was wrong with the request's stream is why the upstream failed.
     answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
 }
 
 /// Reads the one message of a request that is no stream.
-async fn one_message(call: &Call, body: Body, is_compressed: bool) -> Result<Bytes, Refusal> {
-    let limit = call.shared.limits.message_limit_bytes;
-    let body_limit = limit.saturating_add(envelope::HEADER_BYTES);
+async fn one_message(
+    call: &Call,
+    body: Body,
+    mut messages: RequestMessages,
+) -> Result<Bytes, Refusal> {
+    let body_limit = messages.limit().saturating_add(envelope::HEADER_BYTES);
     let bytes = collect(body, body_limit, &call.shared.deadlines).await?;
-    let mut scanner = EnvelopeScanner::new(limit, is_compressed);
-    scanner.scan(&bytes).map_err(request_envelope)?;
-    if !scanner.is_complete() {
+    messages.push(bytes)?;
+    let message = messages.next(false)?;
+    if messages.is_complete()
+        && messages.count() == 1
+        && let Some(message) = message
+    {
+        return Ok(message);
+    }
+    // What is behind it is another message, or the beginning of one.
+    if messages.next(false)?.is_none() && !messages.is_complete() {
         return Err(ended_inside());
     }
-    if scanner.messages() != 1 {
-        let message = format!("this method takes one message, not {}", scanner.messages());
-        return Err(Refusal::new(Cause::MessageCount, message));
+    let message = format!("this method takes one message, not {}", messages.count());
+    Err(Refusal::new(Cause::MessageCount, message))
+}
+
+/// The upstream's answer, and what becomes of its messages.
+struct Answer {
+    reply: UpstreamReply,
+    messages: ReplyMessages,
+    /// How they are compressed if they are compressed here.
+    encoding: Option<Encoding>,
+}
+
+impl Answer {
+    /// Waits for nothing: the upstream's head has come.
+    fn respond(&self, protocol: Protocol, body: ReplyBody) -> Response<ReplyBody> {
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        *headers = self.reply.metadata().cloned().unwrap_or_default();
+        let content_type = match protocol {
+            Protocol::GrpcWeb(form, codec) => form.content_type(codec),
+            Protocol::Connect(form, codec) => {
+                connect::drop_reserved(headers);
+                form.content_type(codec)
+            }
+            Protocol::Grpc(codec) => grpc::content_type(codec),
+            Protocol::Rest | Protocol::WebSocket => HeaderValue::from_static("application/grpc"),
+        };
+        headers.insert(header::CONTENT_TYPE, content_type);
+        let own = self.encoding.map(|encoding| HeaderValue::from_static(encoding.name()));
+        if let Some(encoding) = own.or_else(|| self.reply.encoding().cloned()) {
+            headers.insert(encoding_headers(protocol).0, encoding);
+        }
+        response
     }
-    Ok(bytes)
 }
 
 async fn unary_answer(
     call: &Call,
-    mut reply: UpstreamReply,
+    mut answer: Answer,
+    refused: &Refused,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    // Whether it may be compressed is known with the head, which comes before any bytes.
-    let mut scanner = EnvelopeScanner::new(call.shared.limits.message_limit_bytes, false);
     let mut pieces = VecDeque::with_capacity(2);
-    let trailers = loop {
-        match reply.event().await {
+    let end = loop {
+        match answer.reply.event().await {
             ReplyEvent::Data(data) => {
-                scanner.allow_compressed(reply.encoding().is_some());
-                scanner.scan(&data).map_err(reply::envelope)?;
-                if scanner.messages() > 1 {
+                let is_encoded = answer.reply.encoding().is_some();
+                answer.messages.take(data, is_encoded, &mut pieces)?;
+                if answer.messages.count() > 1 {
                     return Err(reply::framing("it answered a unary call with several messages"));
                 }
-                pieces.push_back(data);
             }
-            ReplyEvent::End(end) => break end?,
+            ReplyEvent::End(end) => break end,
         }
     };
-    match (scanner.messages(), scanner.is_complete()) {
-        (_, false) => return Err(reply::framing("its answer ended inside a message")),
-        (0, _) => return Err(reply::framing("it answered OK without a message")),
-        _ => {}
-    }
-    let trailers = match end_frame(call.protocol, &Ok(trailers)) {
-        End::Trailers(trailers) => Some(trailers),
-        End::Frame(frame) => {
+    let end = match end {
+        // Its leading metadata has come, and is the caller's.
+        Err(refusal) if answer.reply.metadata().is_some() => {
+            pieces.clear();
+            Err(refused.get().cloned().unwrap_or(refusal))
+        }
+        Err(refusal) => return Err(refusal),
+        Ok(_) if !answer.messages.is_complete() => {
+            return Err(reply::framing("its answer ended inside a message"));
+        }
+        Ok(_) if answer.messages.count() == 0 => {
+            return Err(reply::framing("it answered OK without a message"));
+        }
+        Ok(trailers) => Ok(trailers),
+    };
+    let trailers = match Ending::of(call.protocol, &end, call.transcoder()) {
+        Ending::Trailers(trailers) => Some(trailers),
+        Ending::Frame(frame) => {
             pieces.push_back(frame);
             None
         }
     };
-    Ok(respond(call.protocol, &reply, ReplyBody::whole(pieces, trailers)))
+    Ok(answer.respond(call.protocol, ReplyBody::whole(pieces, trailers)))
 }
 
 /// Waits for the upstream's head, so that a call refused at once is a refusal.
 async fn stream_answer(
     call: Call,
-    mut reply: UpstreamReply,
+    mut answer: Answer,
     mut guard: StreamGuard,
     refused: Refused,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    let first = std::future::poll_fn(|cx| match reply.poll_event(cx) {
+    let first = std::future::poll_fn(|cx| match answer.reply.poll_event(cx) {
         Poll::Ready(event) => Poll::Ready(Ok(Some(event))),
-        Poll::Pending if reply.metadata().is_some() => Poll::Ready(Ok(None)),
+        Poll::Pending if answer.reply.metadata().is_some() => Poll::Ready(Ok(None)),
         Poll::Pending => guard.poll(cx).map(Err),
     })
     .await?;
-    if let Some(ReplyEvent::End(Err(refusal))) = first {
-        return Err(refusal);
-    }
-    let limit = call.shared.limits.message_limit_bytes;
-    let mut response = respond(call.protocol, &reply, ReplyBody::none());
+    let first = match first {
+        Some(ReplyEvent::End(Err(refusal))) if answer.reply.metadata().is_none() => {
+            return Err(refusal);
+        }
+        first => first,
+    };
+    let mut response = answer.respond(call.protocol, ReplyBody::none());
     *response.body_mut() = ReplyBody::stream(MessageStream {
-        scanner: EnvelopeScanner::new(limit, reply.encoding().is_some()),
-        protocol: call.protocol,
+        call,
         first,
-        reply,
+        answer,
         guard,
         refused,
         ready: VecDeque::new(),
-        held: Vec::new(),
+        trailers: None,
         is_ended: false,
     });
     Ok(response)
 }
 
-fn respond(protocol: Protocol, reply: &UpstreamReply, body: ReplyBody) -> Response<ReplyBody> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    *headers = reply.metadata().cloned().unwrap_or_default();
-    let content_type = match protocol {
-        Protocol::GrpcWeb(form) => form.content_type(),
-        _ => HeaderValue::from_static("application/grpc"),
-    };
-    headers.insert(header::CONTENT_TYPE, content_type);
-    if let Some(encoding) = reply.encoding() {
-        headers.insert(reply::ENCODING, encoding.clone());
-    }
-    response
-}
-
-/// How an end is told.
-enum End {
-    Trailers(HeaderMap),
-    Frame(Bytes),
-}
-
-fn end_frame(protocol: Protocol, end: &CallEnd) -> End {
-    let (status, metadata) = match end {
-        Ok(metadata) => (&Status::new(Code::Ok, ""), metadata),
-        Err(refusal) => (&refusal.status, refusal.headers()),
-    };
-    match protocol {
-        Protocol::GrpcWeb(_) => End::Frame(protocol::grpc_web::trailers_frame(status, metadata)),
-        _ => {
-            let mut trailers = metadata.clone();
-            grpc::put_status(status, &mut trailers);
-            End::Trailers(trailers)
-        }
-    }
-}
-
 /// A stream of responses on its way to the caller, with exactly one end.
 struct MessageStream {
-    protocol: Protocol,
+    call: Call,
     first: Option<ReplyEvent>,
-    reply: UpstreamReply,
-    scanner: EnvelopeScanner,
+    answer: Answer,
     guard: StreamGuard,
     refused: Refused,
     /// To be handed on.
-    ready: VecDeque<Frame<Bytes>>,
-    /// The beginning of a message. gRPC-Web tells the end in the same bytes as the messages, so
-    /// that it can only stand between two of them.
-    held: Vec<Bytes>,
+    ready: VecDeque<Bytes>,
+    /// To be handed on behind that.
+    trailers: Option<HeaderMap>,
     is_ended: bool,
 }
 
 impl MessageStream {
-    fn take_data(&mut self, mut data: Bytes) -> Result<(), Refusal> {
+    fn take_data(&mut self, data: Bytes) -> Result<(), Refusal> {
         self.guard.touch();
-        let complete = self.scanner.scan(&data).map_err(reply::envelope)?;
-        if self.protocol == Protocol::Grpc {
-            self.ready.push_back(Frame::data(data));
-            return Ok(());
-        }
-        if complete > 0 {
-            self.ready.extend(self.held.drain(..).map(Frame::data));
-            self.ready.push_back(Frame::data(data.split_to(complete)));
-        }
-        if !data.is_empty() {
-            self.held.push(data);
-        }
-        Ok(())
+        let is_encoded = self.answer.reply.encoding().is_some();
+        self.answer.messages.take(data, is_encoded, &mut self.ready)
     }
 
     fn end(&mut self, end: CallEnd) {
         let end = match end {
-            Ok(_) if !self.scanner.is_complete() => {
+            Ok(_) if !self.answer.messages.is_complete() => {
                 Err(reply::framing("its answer ended inside a message"))
             }
             Err(refusal) => Err(self.refused.get().cloned().unwrap_or(refusal)),
             end => end,
         };
         self.is_ended = true;
-        self.ready.push_back(match end_frame(self.protocol, &end) {
-            End::Trailers(trailers) => Frame::trailers(trailers),
-            End::Frame(frame) => Frame::data(frame),
-        });
+        match Ending::of(self.call.protocol, &end, self.call.transcoder()) {
+            Ending::Trailers(trailers) => self.trailers = Some(trailers),
+            Ending::Frame(frame) => self.ready.push_back(frame),
+        }
     }
 }
 
@@ -271,11 +247,12 @@ impl http_body::Body for MessageStream {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         loop {
-            if let Some(frame) = this.ready.pop_front() {
-                return Poll::Ready(Some(Ok(frame)));
+            if let Some(data) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
             }
             if this.is_ended {
-                return Poll::Ready(None);
+                let trailers = this.trailers.take();
+                return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
             }
             // Before the upstream: one that is always ready has a deadline too.
             if let Poll::Ready(refusal) = this.guard.poll(cx) {
@@ -283,7 +260,7 @@ impl http_body::Body for MessageStream {
                 continue;
             }
             let first = this.first.take();
-            match ready!(first.map_or_else(|| this.reply.poll_event(cx), Poll::Ready)) {
+            match ready!(first.map_or_else(|| this.answer.reply.poll_event(cx), Poll::Ready)) {
                 ReplyEvent::Data(data) => {
                     if let Err(refusal) = this.take_data(data) {
                         this.end(Err(refusal));
@@ -297,20 +274,20 @@ impl http_body::Body for MessageStream {
 
 /// A stream of requests on its way to the upstream. What is wrong with it is left in `refused`,
 /// for the caller; the upstream only sees it break off.
-struct ScannedBody {
+struct MessageBody {
     body: Body,
-    scanner: EnvelopeScanner,
+    messages: RequestMessages,
     refused: Refused,
     sent: Sent,
 }
 
-impl ScannedBody {
+impl MessageBody {
     fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         Poll::Ready(Some(Err(break_off(&self.refused, refusal))))
     }
 }
 
-impl http_body::Body for ScannedBody {
+impl http_body::Body for MessageBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -320,32 +297,28 @@ impl http_body::Body for ScannedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         loop {
-            return match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => match this.scanner.scan(&data) {
-                        Ok(_) => {
-                            this.sent.note();
-                            Poll::Ready(Some(Ok(Frame::data(data))))
-                        }
-                        Err(error) => this.refuse(request_envelope(error)),
-                    },
-                    // gRPC has no request trailers: none are passed on.
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => this.refuse(broken_off(&error)),
-                None if !this.scanner.is_complete() => this.refuse(ended_inside()),
-                None => Poll::Ready(None),
-            };
+            match this.messages.next(true) {
+                Ok(Some(data)) => {
+                    this.sent.note();
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Ok(None) => {}
+                Err(refusal) => return this.refuse(refusal),
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                // gRPC has no request trailers: none are passed on.
+                Some(Ok(frame)) => {
+                    let pushed = this.messages.push(frame.into_data().unwrap_or_default());
+                    if let Err(refusal) = pushed {
+                        return this.refuse(refusal);
+                    }
+                }
+                Some(Err(error)) => return this.refuse(broken_off(&error)),
+                None if !this.messages.is_complete() => return this.refuse(ended_inside()),
+                None => return Poll::Ready(None),
+            }
         }
     }
-}
-
-fn request_envelope(error: EnvelopeError) -> Refusal {
-    let cause = match error {
-        EnvelopeError::TooLarge(_) => Cause::RequestTooLarge,
-        _ => Cause::Malformed,
-    };
-    Refusal::new(cause, error.to_string())
 }
 
 fn ended_inside() -> Refusal {

@@ -22,9 +22,6 @@ use crate::{
     upstream::{ResponseBody, UpstreamError, UpstreamFuture},
 };
 
-/// How a call's messages are compressed.
-pub(super) const ENCODING: &str = "grpc-encoding";
-
 /// How a call ended: with the upstream's trailing metadata, or not as asked.
 pub(super) type CallEnd = Result<HeaderMap, Refusal>;
 
@@ -154,7 +151,7 @@ impl UpstreamReply {
             return Err(Box::new(Err(Refusal::new(Cause::UpstreamWithoutStatus, message))));
         }
         self.metadata = Some(metadata::to_caller(&head.headers));
-        self.encoding = head.headers.get(ENCODING).cloned();
+        self.encoding = head.headers.get(grpc::ENCODING).cloned();
         Ok(body)
     }
 }

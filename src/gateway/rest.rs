@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, header, request};
 
 use super::{call::Call, collect::collect, upload};
 use crate::{
+    config::Limits,
     protocol::{
         accept, envelope, json_dialect,
         refusal::PROBLEM_JSON,
@@ -123,8 +124,7 @@ pub(super) fn bind(
     let resume = resume.as_ref().zip(last_event_id);
     let (input, mask) = (call.method().input, route.mask_field.as_ref());
     let request = RestRequest { input, path: &path, query: &query, body, mask, resume };
-    let depth_limit = limits.json_depth_limit.min(JSON_DEPTH_CEILING);
-    let options = ReadOptions { depth_limit, ..ReadOptions::default() };
+    let options = ReadOptions { depth_limit: json_depth_limit(limits), ..ReadOptions::default() };
     let mut message = envelope::begin(request.size_hint());
     if let Err(found) = call.transcoder().bind(&request, &options, &mut message) {
         violations.extend(found);
@@ -136,6 +136,11 @@ pub(super) fn bind(
         return Err(Refusal::bad_request(violations));
     }
     finish_message(call, message)
+}
+
+/// How deep the JSON of a request may nest.
+pub(super) fn json_depth_limit(limits: &Limits) -> usize {
+    limits.json_depth_limit.min(JSON_DEPTH_CEILING)
 }
 
 /// Completes the envelope of a message that is not too large.
@@ -155,7 +160,7 @@ pub(super) fn message_too_large(length: usize, limit: usize) -> Refusal {
 }
 
 /// Says which message of a stream is meant: `[2].email`.
-fn put_place(place: usize, violation: &mut FieldViolation) {
+pub(super) fn put_place(place: usize, violation: &mut FieldViolation) {
     let separator = if violation.field.is_empty() { "" } else { "." };
     violation.field = format!("[{place}]{separator}{}", violation.field);
 }

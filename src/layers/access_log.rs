@@ -22,7 +22,7 @@ where
         let began = is_logged.then(Instant::now);
         let seen = is_logged.then(|| {
             let request_id = request.headers().get("x-request-id").cloned();
-            let protocol = Protocol::detect(request.headers());
+            let protocol = Protocol::detect(request.method(), request.uri(), request.headers());
             (request.method().clone(), protocol, request.version(), request_id)
         });
         // The router is always ready.

@@ -12,13 +12,17 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, Expos
 use crate::config::Cors;
 
 /// What a page has to read of an answer's head.
-const EXPOSED: [&str; 6] = [
+const EXPOSED: [&str; 9] = [
     "grpc-status",
     "grpc-message",
     "grpc-status-details-bin",
     "x-request-id",
     "retry-after",
     "etag",
+    // Compressed messages are read by the page, and so is what they are compressed by.
+    "grpc-encoding",
+    "connect-content-encoding",
+    "content-encoding",
 ];
 
 pub(super) fn wrap<S>(

@@ -109,7 +109,7 @@ where
     service_fn(move |request: Request<Body>| match limits.check(&request) {
         Ok(()) => Either::Left(inner.call(request)),
         Err(refusal) => {
-            let protocol = Protocol::detect(request.headers());
+            let protocol = Protocol::detect(request.method(), request.uri(), request.headers());
             let refused = refusal::render(protocol, &refusal, None).map(Body::from);
             Either::Right(ready(Ok(refused)))
         }

@@ -24,7 +24,7 @@ where
     S::Future: Send,
 {
     service_fn(move |request: Request<Body>| {
-        let protocol = Protocol::detect(request.headers());
+        let protocol = Protocol::detect(request.method(), request.uri(), request.headers());
         // What a panicking call held is dropped with it; the rest is shared and immutable.
         let answer = match catch_unwind(AssertUnwindSafe(|| inner.call(request))) {
             Ok(answer) => Either::Left(AssertUnwindSafe(answer).catch_unwind()),
@@ -56,6 +56,11 @@ mod tests {
                 "application/json",
                 500,
                 "{\"code\":13,\"message\":\"an internal error occurred\",\"details\":[]}",
+            ),
+            (
+                "application/proto",
+                500,
+                "{\"code\":\"internal\",\"message\":\"an internal error occurred\"}",
             ),
             (
                 "application/grpc-web",

@@ -34,12 +34,19 @@ pub fn begin(capacity: usize) -> Vec<u8> {
     buffer
 }
 
+/// Completes the envelope whose header stands at `start` of `buffer`, and whose message is what
+/// follows it. Whether it could: a message over 4 GiB has none.
+pub fn close(flags: u8, buffer: &mut [u8], start: usize) -> bool {
+    let length = buffer.len().checked_sub(start + HEADER_BYTES).map(u32::try_from);
+    let Some(Ok(length)) = length else { return false };
+    buffer[start] = flags;
+    buffer[start + 1..start + HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+    true
+}
+
 /// Completes the envelope that [`begin`] began. None if the message is over 4 GiB.
 pub fn finish(flags: u8, mut buffer: Vec<u8>) -> Option<Bytes> {
-    let length = u32::try_from(buffer.len().checked_sub(HEADER_BYTES)?).ok()?;
-    buffer[0] = flags;
-    buffer[1..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
-    Some(buffer.into())
+    close(flags, &mut buffer, 0).then(|| buffer.into())
 }
 
 /// Reads envelopes from chunks that end anywhere. A message that lies in one chunk is not copied.

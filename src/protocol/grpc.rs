@@ -11,11 +11,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use percent_encoding::{AsciiSet, CONTROLS};
 use prost::Message as _;
 
-use super::media_type;
+use super::{Codec, media_type};
 use crate::status::{Cause, Code, Refusal, RpcStatus, Status};
 
 /// The code's number.
 pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// How a call's messages are compressed.
+pub const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+/// How those of the answer may be.
+pub const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 /// The percent-encoded text.
 pub const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// A `google.rpc.Status` in base64.
@@ -43,15 +47,23 @@ pub fn check_head(version: Version, headers: &HeaderMap) -> Result<(), Refusal> 
     }
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
     match media_type(content_type).to_ascii_lowercase().as_slice() {
-        b"application/grpc" | b"application/grpc+proto" => Ok(()),
+        b"application/grpc" | b"application/grpc+proto" | b"application/grpc+json" => Ok(()),
         other => Err(Refusal::new(
             Cause::UnknownContentType,
             format!(
-                "content type {} is not served: use application/grpc+proto",
+                "content type {} is not served: use application/grpc+proto or +json",
                 String::from_utf8_lossy(other)
             ),
         )),
     }
+}
+
+/// What an answer says of itself.
+pub fn content_type(codec: Codec) -> HeaderValue {
+    HeaderValue::from_static(match codec {
+        Codec::Proto => "application/grpc",
+        Codec::Json => "application/grpc+json",
+    })
 }
 
 /// The status told by headers or trailers; None where there is no `grpc-status`.

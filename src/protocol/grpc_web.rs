@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{envelope, grpc, media_type};
+use super::{Codec, envelope, grpc, media_type};
 use crate::status::{Cause, Refusal, Status};
 
 /// How the bytes of a body are written.
@@ -20,10 +20,12 @@ pub enum GrpcWebForm {
 
 impl GrpcWebForm {
     /// What an answer says of itself.
-    pub fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Binary => "application/grpc-web+proto",
-            Self::Text => "application/grpc-web-text+proto",
+    pub fn content_type(self, codec: Codec) -> HeaderValue {
+        HeaderValue::from_static(match (self, codec) {
+            (Self::Binary, Codec::Proto) => "application/grpc-web+proto",
+            (Self::Binary, Codec::Json) => "application/grpc-web+json",
+            (Self::Text, Codec::Proto) => "application/grpc-web-text+proto",
+            (Self::Text, Codec::Json) => "application/grpc-web-text+json",
         })
     }
 
@@ -46,12 +48,14 @@ pub fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     match media_type(content_type).to_ascii_lowercase().as_slice() {
         b"application/grpc-web"
         | b"application/grpc-web+proto"
+        | b"application/grpc-web+json"
         | b"application/grpc-web-text"
-        | b"application/grpc-web-text+proto" => Ok(()),
+        | b"application/grpc-web-text+proto"
+        | b"application/grpc-web-text+json" => Ok(()),
         other => Err(Refusal::new(
             Cause::UnknownContentType,
             format!(
-                "content type {} is not served: use application/grpc-web+proto",
+                "content type {} is not served: use application/grpc-web+proto or +json",
                 String::from_utf8_lossy(other)
             ),
         )),

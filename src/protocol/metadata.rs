@@ -42,15 +42,19 @@ pub fn from_caller(protocol: Protocol, headers: &HeaderMap) -> Result<HeaderMap,
     for (name, value) in headers {
         let forwarded = match protocol {
             Protocol::Rest | Protocol::WebSocket => REST_FORWARDED.contains(&name.as_str()),
-            Protocol::Grpc | Protocol::GrpcWeb(_) => is_rpc_metadata(name.as_str()),
+            Protocol::Connect(..) if is_connects_own(name.as_str()) => false,
+            Protocol::Grpc(_) | Protocol::GrpcWeb(..) | Protocol::Connect(..) => {
+                is_rpc_metadata(name.as_str())
+            }
         };
         if !forwarded || names(&of_connection, name) {
             continue;
         }
         if name.as_str().ends_with("-bin") {
-            check_binary(name, value)?;
+            put_binary(name, value, &mut metadata)?;
+        } else {
+            metadata.append(name.clone(), value.clone());
         }
-        metadata.append(name.clone(), value.clone());
     }
     Ok(metadata)
 }
@@ -107,19 +111,40 @@ fn names(listed: &[&str], name: &HeaderName) -> bool {
     listed.iter().any(|listed| listed.eq_ignore_ascii_case(name.as_str()))
 }
 
-fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), Refusal> {
-    let parts = value.as_bytes().split(|&byte| byte == b',');
-    if parts.into_iter().all(|part| grpc::decode_bin(part).is_some()) {
+/// What only Connect's own hop means something to.
+fn is_connects_own(name: &str) -> bool {
+    name.starts_with("connect-") || name.starts_with("trailer-")
+}
+
+/// Several values that somebody joined by commas are several again: not every upstream parts them.
+fn put_binary(
+    name: &HeaderName,
+    value: &HeaderValue,
+    metadata: &mut HeaderMap,
+) -> Result<(), Refusal> {
+    let malformed = || Refusal::new(Cause::Malformed, format!("the header {name} is not base64"));
+    let check = |value: &[u8]| grpc::decode_bin(value).map(|_| ()).ok_or_else(malformed);
+    if !value.as_bytes().contains(&b',') {
+        check(value.as_bytes())?;
+        metadata.append(name.clone(), value.clone());
         return Ok(());
     }
-    Err(Refusal::new(Cause::Malformed, format!("the header {name} is not base64")))
+    let parts = value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    for part in parts.filter(|part| !part.is_empty()) {
+        check(part)?;
+        metadata.append(name.clone(), HeaderValue::from_bytes(part).map_err(|_| malformed())?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{Codec, ConnectForm};
 
-    const WEB: Protocol = Protocol::GrpcWeb(crate::protocol::GrpcWebForm::Binary);
+    const GRPC: Protocol = Protocol::Grpc(Codec::Proto);
+    const WEB: Protocol = Protocol::GrpcWeb(crate::protocol::GrpcWebForm::Binary, Codec::Proto);
+    const CONNECT: Protocol = Protocol::Connect(ConnectForm::Unary, Codec::Proto);
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -167,7 +192,7 @@ mod tests {
             ("x_transom_subject", "root"),
             ("x-grpc-web", "1"),
         ]);
-        let metadata = from_caller(Protocol::Grpc, &sent).unwrap();
+        let metadata = from_caller(GRPC, &sent).unwrap();
         assert_eq!(sorted(&metadata), ["trace-bin", "x-a"]);
         let repeated: Vec<_> = metadata.get_all("x-a").iter().collect();
         assert_eq!(repeated, ["1", "2"]);
@@ -176,22 +201,41 @@ mod tests {
     #[test]
     fn what_connection_names_goes_no_further_and_is_few() {
         let sent = headers(&[("authorization", "Bearer x"), ("connection", "Authorization")]);
-        for protocol in [Protocol::Rest, Protocol::Grpc, WEB] {
+        for protocol in [Protocol::Rest, GRPC, WEB, CONNECT] {
             assert_eq!(from_caller(protocol, &sent).unwrap(), HeaderMap::new());
         }
         let mut many = HeaderMap::new();
         many.insert("connection", ["a"; CONNECTION_LIMIT].join(",").parse().unwrap());
-        assert!(from_caller(Protocol::Grpc, &many).is_ok());
+        assert!(from_caller(GRPC, &many).is_ok());
         many.append("connection", HeaderValue::from_static("b"));
-        assert_eq!(from_caller(Protocol::Grpc, &many).unwrap_err().cause, Cause::Malformed);
+        assert_eq!(from_caller(GRPC, &many).unwrap_err().cause, Cause::Malformed);
     }
 
     #[test]
     fn binary_values_must_decode() {
         let bad = headers(&[("x-bin", "AQI=, !")]);
         assert_eq!(from_caller(WEB, &bad).unwrap_err().cause, Cause::Malformed);
-        let good = headers(&[("x-bin", "AQI=,AQI, ")]);
-        assert!(from_caller(WEB, &good).is_ok());
+    }
+
+    #[test]
+    fn joined_binary_values_are_parted() {
+        let joined = headers(&[("x-bin", "AQI=,AQI, "), ("x-bin", "AA"), ("y-bin", "")]);
+        let metadata = from_caller(WEB, &joined).unwrap();
+        assert_eq!(metadata.get_all("x-bin").iter().collect::<Vec<_>>(), ["AQI=", "AQI", "AA"]);
+        assert_eq!(metadata["y-bin"], "");
+    }
+
+    #[test]
+    fn connects_own_headers_are_of_its_hop() {
+        let sent = headers(&[
+            ("connect-protocol-version", "1"),
+            ("connect-timeout-ms", "5"),
+            ("trailer-x", "1"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("x-a", "1"),
+        ]);
+        assert_eq!(sorted(&from_caller(CONNECT, &sent).unwrap()), ["x-a"]);
     }
 
     #[test]

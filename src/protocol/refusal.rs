@@ -1,13 +1,15 @@
 //! The one renderer of refusals: every layer that refuses a call answers through it, so that a
 //! caller is always answered in its own protocol.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use prost::Message as _;
 
-use super::{Protocol, grpc, grpc_web, rest};
+use super::{Codec, ConnectForm, Protocol, connect, grpc, grpc_web, rest};
 use crate::{
-    status::{Cause, Refusal, Status},
+    status::{Cause, Code, Refusal, Status},
     transcoding::Transcoder,
 };
 
@@ -26,19 +28,19 @@ pub fn render(
             put_status_json(&refusal.status, transcoder, &mut json);
             (refusal.http_status(), rest::JSON, Bytes::from(json))
         }
-        Protocol::GrpcWeb(form) => {
+        Protocol::GrpcWeb(form, codec) => {
             let frame = grpc_web::trailers_frame(&refusal.status, refusal.headers());
-            (rpc_http_status(refusal), form.content_type(), form.encode(frame))
+            (rpc_http_status(refusal), form.content_type(codec), form.encode(frame))
         }
-        Protocol::Grpc => {
-            let content_type = HeaderValue::from_static("application/grpc");
-            (rpc_http_status(refusal), content_type, Bytes::new())
+        Protocol::Grpc(codec) => {
+            (rpc_http_status(refusal), grpc::content_type(codec), Bytes::new())
         }
+        Protocol::Connect(form, codec) => return connect(form, codec, refusal, transcoder),
     };
     let mut response = Response::new(body);
     *response.status_mut() = http_status;
     let headers = response.headers_mut();
-    if !matches!(protocol, Protocol::GrpcWeb(_)) {
+    if !matches!(protocol, Protocol::GrpcWeb(..)) {
         headers.extend(refusal.headers().clone());
     }
     headers.insert(header::CONTENT_TYPE, content_type);
@@ -47,9 +49,55 @@ pub fn render(
     {
         headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds));
     }
-    if protocol == Protocol::Grpc {
+    if matches!(protocol, Protocol::Grpc(_)) {
         grpc::put_status(&refusal.status, headers);
     }
+    response
+}
+
+/// A unary call tells its error in the body, under the HTTP status of its code; a stream in the
+/// envelope that ends it.
+fn connect(
+    form: ConnectForm,
+    codec: Codec,
+    refusal: &Refusal,
+    transcoder: Option<&Transcoder>,
+) -> Response<Bytes> {
+    let mut status = Cow::Borrowed(&refusal.status);
+    let http_status = match refusal.cause {
+        // What is wrong with the request as HTTP has it is HTTP's to tell, in every form. Callers
+        // make this code of it.
+        Cause::UnknownContentType | Cause::WrongMethod => {
+            status.to_mut().code = Code::Unknown;
+            refusal.http_status()
+        }
+        _ if form == ConnectForm::Stream => StatusCode::OK,
+        Cause::UnknownRpc => refusal.http_status(),
+        _ => status.code.http_status(),
+    };
+    let is_upstreams = matches!(refusal.cause, Cause::Upstream(_));
+    let (metadata, headers) = match is_upstreams {
+        true => (refusal.headers().clone(), HeaderMap::new()),
+        false => (HeaderMap::new(), refusal.headers().clone()),
+    };
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = http_status;
+    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    if form == ConnectForm::Stream {
+        headers.insert(header::CONTENT_TYPE, form.content_type(codec));
+        let end = connect::end_of_stream(&status, &metadata, transcoder);
+        *response.body_mut() = end;
+        return response;
+    }
+    connect::put_trailers(&metadata, headers);
+    headers.insert(header::CONTENT_TYPE, rest::JSON);
+    if let Some(seconds) = retry_after_seconds(&refusal.status) {
+        headers.entry(header::RETRY_AFTER).or_insert(HeaderValue::from(seconds));
+    }
+    let mut json = Vec::with_capacity(128);
+    connect::put_error(&status, transcoder, &mut json);
+    *response.body_mut() = json.into();
     response
 }
 
@@ -133,7 +181,10 @@ mod tests {
     use super::*;
     use crate::{protocol::GrpcWebForm, status::FieldViolation};
 
-    const WEB: Protocol = Protocol::GrpcWeb(GrpcWebForm::Binary);
+    const GRPC: Protocol = Protocol::Grpc(Codec::Proto);
+    const WEB: Protocol = Protocol::GrpcWeb(GrpcWebForm::Binary, Codec::Proto);
+    const CONNECT: Protocol = Protocol::Connect(ConnectForm::Unary, Codec::Proto);
+    const CONNECT_STREAM: Protocol = Protocol::Connect(ConnectForm::Stream, Codec::Json);
 
     #[test]
     fn a_problem_is_rfc_9457() {
@@ -165,7 +216,7 @@ mod tests {
         assert_eq!(retry_after(negative, Protocol::Rest), None);
         assert_eq!(retry_after(b"", Protocol::Rest), None);
         assert_eq!(retry_after(b"\xff", Protocol::Rest), None);
-        assert_eq!(retry_after(b"\x0a\x02\x08\x03", Protocol::Grpc), None);
+        assert_eq!(retry_after(b"\x0a\x02\x08\x03", GRPC), None);
     }
 
     #[test]
@@ -177,17 +228,25 @@ mod tests {
         let web = render(WEB, &refusal, None);
         assert_eq!(web.status(), 200);
         assert!(web.body().ends_with(b"grpc-status:8\r\ngrpc-message:too \"large\"\r\n"));
-        let grpc = render(Protocol::Grpc, &refusal, None);
+        let grpc = render(GRPC, &refusal, None);
         assert_eq!(
             (grpc.status().as_u16(), &grpc.headers()["grpc-status"]),
             (200, &"8".parse().unwrap())
         );
+        let connect = render(CONNECT, &refusal, None);
+        let error = r#"{"code":"resource_exhausted","message":"too \"large\""}"#;
+        assert_eq!((connect.status().as_u16(), &connect.body()[..]), (429, error.as_bytes()));
+        assert_eq!(connect.headers()["content-type"], "application/json");
+        let stream = render(CONNECT_STREAM, &refusal, None);
+        assert_eq!((stream.status().as_u16(), stream.body()[0]), (200, 2));
+        assert_eq!(&stream.body()[5..], format!("{{\"error\":{error}}}").as_bytes());
+        assert_eq!(stream.headers()["content-type"], "application/connect+json");
     }
 
     #[test]
     fn an_unknown_content_type_is_415_everywhere() {
         let refusal = Refusal::new(Cause::UnknownContentType, "no");
-        for protocol in [Protocol::Rest, Protocol::Grpc, WEB] {
+        for protocol in [Protocol::Rest, GRPC, WEB, CONNECT, CONNECT_STREAM] {
             assert_eq!(render(protocol, &refusal, None).status(), 415);
         }
     }

@@ -9,6 +9,9 @@ use crate::status::{Cause, Refusal};
 /// gRPC's form: up to eight digits and a unit, `H M S m u n`.
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
+/// Connect's form: milliseconds, up to ten digits.
+const CONNECT_TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
+
 /// Decimal seconds.
 const SERVER_TIMEOUT: HeaderName = HeaderName::from_static("x-server-timeout");
 
@@ -17,8 +20,11 @@ type Form = fn(&str) -> Option<Duration>;
 /// The smallest of the timeouts a request asks for; None where it asks for none.
 pub fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     let mut smallest: Option<Duration> = None;
-    let forms: [(HeaderName, Form); 2] =
-        [(GRPC_TIMEOUT, parse_grpc), (SERVER_TIMEOUT, parse_seconds)];
+    let forms: [(HeaderName, Form); 3] = [
+        (GRPC_TIMEOUT, parse_grpc),
+        (CONNECT_TIMEOUT, parse_connect),
+        (SERVER_TIMEOUT, parse_seconds),
+    ];
     for (name, parse) in forms {
         for value in headers.get_all(&name) {
             let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
@@ -63,6 +69,13 @@ fn parse_grpc(text: &str) -> Option<Duration> {
     })
 }
 
+fn parse_connect(text: &str) -> Option<Duration> {
+    if text.is_empty() || text.len() > 10 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().map(Duration::from_millis)
+}
+
 fn parse_seconds(text: &str) -> Option<Duration> {
     let plain = |b: u8| b.is_ascii_digit() || b == b'.';
     if text.is_empty() || text.len() > 16 || !text.bytes().all(plain) {
@@ -93,12 +106,19 @@ mod tests {
         assert_eq!(of(&[("grpc-timeout", "8n")]).unwrap(), Some(Duration::from_nanos(8)));
         let both = of(&[("grpc-timeout", "1S"), ("x-server-timeout", "0.25")]).unwrap();
         assert_eq!(both, Some(Duration::from_millis(250)));
+        let all = [("grpc-timeout", "1S"), ("connect-timeout-ms", "7"), ("x-server-timeout", "2")];
+        assert_eq!(of(&all).unwrap(), Some(Duration::from_millis(7)));
+        let longest = of(&[("connect-timeout-ms", "9999999999")]).unwrap();
+        assert_eq!(longest, Some(Duration::from_millis(9_999_999_999)));
     }
 
     #[test]
     fn what_is_malformed_is_refused() {
         for value in ["", "S", "1", "1x", "123456789S", "-1S", "+1S", "1.5S", " 1S", "1\u{b5}"] {
             assert!(parse_grpc(value).is_none(), "{value}");
+        }
+        for value in ["", "12345678901", "-1", "+1", "1.5", " 1", "1s"] {
+            assert!(parse_connect(value).is_none(), "{value}");
         }
         for value in ["", "x", "1e3", "-1", "inf", "1.2.3", "."] {
             assert!(parse_seconds(value).is_none(), "{value}");

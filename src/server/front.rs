@@ -27,8 +27,8 @@ pub fn front(
     service_fn(move |request: Request<Body>| {
         let path = request.uri().path();
         // Health and reflection speak gRPC alone; whoever else asks is told so by the gateway.
-        let is_rpc =
-            path.starts_with(RPC_PREFIX) && Protocol::detect(request.headers()) == Protocol::Grpc;
+        let detect = || Protocol::detect(request.method(), request.uri(), request.headers());
+        let is_rpc = path.starts_with(RPC_PREFIX) && matches!(detect(), Protocol::Grpc(_));
         match is_rpc || pages.may_be_at(path) {
             true => Either::Left(router.call(request)),
             false => Either::Right(gateway.call(request).map_ok(|answer| answer.map(Body::new))),

@@ -129,6 +129,15 @@ impl Transcoder {
         }
     }
 
+    /// Appends the JSON of the message that an error detail is, without its type. Whether it
+    /// could: where not, `out` is as before.
+    pub fn detail_message_to_json(&self, detail: &Any, out: &mut Vec<u8>) -> bool {
+        let message = any::type_name(&detail.type_url).and_then(|name| self.plans.by_name(name));
+        message.is_some_and(|message| {
+            self.wire_to_json(message, &detail.value, &WriteOptions::default(), out).is_ok()
+        })
+    }
+
     /// Appends an error detail of a type that nobody knows: `{"@type":…, "value":base64}`.
     pub fn opaque_detail_to_json(detail: &Any, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"@type\":");

@@ -30,7 +30,10 @@ fn preflight(origin: &str, target: &str) -> Request<Body> {
     let request = request(&format!("OPTIONS {target}"))
         .header("origin", origin)
         .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "content-type,x-grpc-web,x-anything");
+        .header(
+            "access-control-request-headers",
+            "content-type,x-grpc-web,connect-protocol-version",
+        );
     request.body(Body::empty()).unwrap()
 }
 
@@ -57,9 +60,14 @@ async fn a_named_origin_may_call_and_read_every_answer() {
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("access-control-allow-origin"), PAGE);
         let exposed = answer.header("access-control-expose-headers");
-        for name in
-            ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id", "x-shelf"]
-        {
+        for name in [
+            "grpc-status",
+            "grpc-message",
+            "grpc-status-details-bin",
+            "x-request-id",
+            "x-shelf",
+            "connect-content-encoding",
+        ] {
             assert!(exposed.contains(name), "{exposed}");
         }
         let vary: Vec<_> = answer.headers.get_all("vary").iter().collect();
@@ -75,7 +83,7 @@ async fn a_preflight_is_answered_here_for_every_path() {
         assert_eq!(answer.header("access-control-allow-origin"), PAGE);
         assert_eq!(answer.header("access-control-allow-methods"), "POST");
         let headers = answer.header("access-control-allow-headers");
-        assert_eq!(headers, "content-type,x-grpc-web,x-anything");
+        assert_eq!(headers, "content-type,x-grpc-web,connect-protocol-version");
         assert_eq!(answer.header("access-control-max-age"), "7200");
         assert_eq!(answer.header("access-control-allow-credentials"), "");
     }

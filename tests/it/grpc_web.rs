@@ -6,18 +6,23 @@ use bytes::Bytes;
 use http::Request;
 use prost::Message;
 use tower::{Layer as _, ServiceExt as _};
-use transom::{Gateway, protocol::grpc_web::TextDecoder};
+use transom::{
+    Gateway,
+    protocol::{compression::Encoding, grpc_web::TextDecoder},
+};
 use transom_test_services::{
     inventory::{
         Inventory, InventoryServer,
-        v1::{CountReply, CountRequest, Everything, FailRequest, GetItemRequest, Item},
+        v1::{
+            CountReply, CountRequest, Everything, FailRequest, GetItemRequest, Item, MetadataReply,
+        },
     },
     rpc_status_of,
 };
 
 use crate::{
     remote,
-    support::{Answer, inventory_gateway, request, send},
+    support::{Answer, inventory_gateway, request, send, until},
 };
 
 fn gateway() -> Gateway {
@@ -153,7 +158,7 @@ async fn refusals_are_in_grpc_web() {
     *get.method_mut() = http::Method::GET;
     assert_eq!(refused(&gateway, get).await.1, "12");
     let mut json = call("GetItem", "");
-    json.headers_mut().insert("content-type", "application/grpc-web+json".parse().unwrap());
+    json.headers_mut().insert("content-type", "application/grpc-web+thrift".parse().unwrap());
     let json = refused(&gateway, json).await;
     assert_eq!((json.0, json.1.as_str()), (415, "3"));
     let mut late = call("Hang", frame(&()));
@@ -212,6 +217,119 @@ async fn as_text_in_process_and_remote() {
             let (_, trailers) = parse(&text_answer(&answer));
             assert_eq!(trailer(&trailers, "grpc-status"), code, "{body}: {trailers}");
         }
+    }
+}
+
+fn with(mut request: Request<Body>, name: &'static str, value: &str) -> Request<Body> {
+    request.headers_mut().append(name, value.parse().unwrap());
+    request
+}
+
+fn enveloped(flags: u8, message: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![flags];
+    bytes.extend((message.len() as u32).to_be_bytes());
+    bytes.extend(message);
+    bytes
+}
+
+#[tokio::test]
+async fn binary_metadata_goes_both_ways() {
+    let upstream = remote::serve_inventory(Inventory::default()).await;
+    for gateway in [gateway(), remote::gateway(upstream)] {
+        for (sent, seen) in [
+            ("AQI=", "Ok(b\"\\x01\\x02\")"),
+            ("AQI", "Ok(b\"\\x01\\x02\")"),
+            // Both arrive; the service tells the last.
+            ("AQI=, AQM", "Ok(b\"\\x01\\x03\")"),
+        ] {
+            let call = with(call("Metadata", frame(&())), "trace-bin", sent);
+            let (messages, _) = parse(&send(&gateway, call).await.body);
+            let metadata = MetadataReply::decode(messages[0].clone()).unwrap().metadata;
+            assert_eq!(metadata["trace-bin"], seen, "{sent}");
+        }
+    }
+    let upstream = tower::service_fn(|_: Request<tonic::body::Body>| {
+        let response = http::Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", "9")
+            .header("x-bin", "AQI")
+            .header("x-bin", "AQM=")
+            .body(http_body_util::Empty::<Bytes>::new());
+        async move { Ok::<_, std::convert::Infallible>(response.unwrap()) }
+    });
+    let set = transom_test_services::INVENTORY_DESCRIPTOR_SET;
+    let gateway = Gateway::builder().service(set, upstream).build().unwrap();
+    let (_, trailers) = parse(&send(&gateway, call("GetItem", frame(&()))).await.body);
+    assert_eq!(trailers, "grpc-status:9\r\nx-bin:AQI\r\nx-bin:AQM=\r\n");
+}
+
+#[tokio::test]
+async fn compressed_messages_that_the_upstream_does_not_know_are_read_here() {
+    let item = GetItemRequest { name: "x".into() }.encode_to_vec();
+    let upstream = remote::serve_inventory(Inventory::default()).await;
+    for gateway in [gateway(), remote::gateway(upstream)] {
+        for encoding in [Encoding::Br, Encoding::Zstd] {
+            let body = enveloped(1, &encoding.compress(&item));
+            let request = with(call("GetItem", body), "grpc-encoding", encoding.name());
+            let (messages, trailers) = parse(&send(&gateway, request).await.body);
+            assert_eq!(Item::decode(messages[0].clone()).unwrap().name, "x");
+            assert_eq!(trailers, "grpc-status:0\r\n");
+        }
+    }
+    let unknown = with(call("GetItem", enveloped(1, &item)), "grpc-encoding", "snappy");
+    let answer = send(&gateway(), unknown).await;
+    let (_, trailers) = parse(&answer.body);
+    assert_eq!(trailer(&trailers, "grpc-status"), "12");
+    assert_eq!(trailer(&trailers, "grpc-accept-encoding"), "gzip, br, zstd");
+    let unnamed = call("GetItem", enveloped(1, &item));
+    assert_eq!(refused(&gateway(), unnamed).await.1, "13");
+}
+
+#[tokio::test]
+async fn a_whole_body_may_be_gzip() {
+    let gateway = gateway();
+    let gzip = |bytes: &[u8]| Encoding::Gzip.compress(bytes);
+    let item = frame(&GetItemRequest { name: "x".into() });
+    let request = with(call("GetItem", gzip(&item)), "content-encoding", "gzip");
+    assert_eq!(parse(&send(&gateway, request).await.body).0.len(), 1);
+    let text = gzip(BASE64_STANDARD.encode(&item).as_bytes());
+    let request = with(text_call("GetItem", text), "content-encoding", "GZIP");
+    let answer = send(&gateway, request).await;
+    assert_eq!(parse(&text_answer(&answer)).0.len(), 1);
+    let three: Vec<u8> =
+        (1..=3).flat_map(|number| frame(&CountReply { number, padding: vec![] })).collect();
+    let request = with(call("Collect", gzip(&three)), "content-encoding", "gzip");
+    let (messages, _) = parse(&send(&gateway, request).await.body);
+    assert_eq!(CountReply::decode(messages[0].clone()).unwrap().number, 3);
+
+    let bomb = gzip(&vec![0; 8 << 20]);
+    for (method, body, code) in [
+        ("GetItem", bomb.clone(), "8"),
+        ("GetItem", b"no gzip at all".to_vec(), "3"),
+        ("GetItem", gzip(&item)[..15].to_vec(), "3"),
+        ("Collect", b"no gzip at all".to_vec(), "3"),
+    ] {
+        let request = with(call(method, body), "content-encoding", "gzip");
+        let (_, said, message) = refused(&gateway, request).await;
+        assert_eq!(said, code, "{method}: {message}");
+    }
+    let other = with(call("GetItem", item), "content-encoding", "br");
+    assert_eq!(refused(&gateway, other).await.1, "12");
+}
+
+#[tokio::test]
+async fn a_deadline_is_told_behind_the_messages_before_it() {
+    let inventory = Inventory::default();
+    let upstream = remote::serve_inventory(inventory.clone()).await;
+    let gateways =
+        [inventory_gateway(inventory.clone()).build().unwrap(), remote::gateway(upstream)];
+    for gateway in gateways {
+        let hang = CountRequest { messages: 2, hang: true, ..Default::default() };
+        let request = with(call("Count", frame(&hang)), "grpc-timeout", "300m");
+        let (messages, trailers) = parse(&send(&gateway, request).await.body);
+        assert_eq!(messages.len(), 2);
+        assert_eq!(trailer(&trailers, "grpc-status"), "4");
+        until(|| inventory.hanging.value() == 0).await;
     }
 }
 

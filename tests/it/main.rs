@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what a test unwraps, it asserts
 
 mod cases;
+mod connect;
 mod cors;
 mod faults;
 mod goldens;

@@ -72,8 +72,10 @@ impl Described {
         let method: Verb = method.parse().map_err(|_| format!("`{method}` is no HTTP method"))?;
         let target = checked(target.trim_start(), &method)?;
         let uri: Uri = target.parse().map_err(|error| format!("`{target}`: {error}"))?;
-        if Protocol::detect(&headers) != Protocol::Rest {
-            return Err("gRPC and gRPC-Web pass as they are: only REST is explained".to_owned());
+        if Protocol::detect(&method, &uri, &headers) != Protocol::Rest {
+            return Err(
+                "gRPC, gRPC-Web and Connect name their method: only REST is explained".to_owned()
+            );
         }
         // What the caller has already is compared with an answer, and here is none.
         headers.remove(http::header::IF_NONE_MATCH);
