@@ -266,6 +266,10 @@ impl AsyncRead for CallerIo {
         if this.read.has_remaining() {
             let count = this.read.len().min(buffer.remaining());
             buffer.put_slice(&this.read.split_to(count));
+            if this.read.is_empty() {
+                // An empty rest would keep the memory of the whole.
+                this.read = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();

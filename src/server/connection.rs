@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{
@@ -123,75 +124,81 @@ impl<S: CallService> Connections<S> {
             // Whatever was sent before the close has arrived by then.
             () = after(&self.phase.closing, LAST_BYTES) => return Ok(()),
         };
+        // Boxed: a connection has room for the one that it is, not for the larger of both.
+        match sniffed.http {
+            Http::One => Box::pin(self.serve_http1(stream, sniffed.read)).await,
+            Http::Two => Box::pin(self.serve_http2(stream, sniffed.read)).await,
+        }
+    }
+
+    async fn serve_http1(self, stream: TcpStream, read: Bytes) -> Result<(), Error> {
         let clock = HeadClock::new();
         // Asked for one call after the other: a clone for each is not needed.
         let service = RefCell::new(self.service);
         let leaving = Arc::clone(&self.phase.leaving);
-        match sniffed.http {
-            Http::One => {
-                let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.stall)
-                    .with_head_limit(self.head);
-                // A WebSocket keeps the socket for longer than hyper keeps the connection.
-                let closed = io.closed();
-                let calls = clock.clone();
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let busy = calls.begin_call();
-                    let is_leaving = leaving.load(Ordering::Relaxed);
-                    service.borrow_mut().call(request.map(Body::new)).map_ok(move |mut response| {
-                        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                            busy.for_good();
-                        } else if is_leaving && response.version() <= Version::HTTP_11 {
-                            let close = HeaderValue::from_static("close");
-                            response.headers_mut().insert(header::CONNECTION, close);
-                        }
-                        response.map(|body| busy.until_end_of(body))
-                    })
-                });
-                let serve = async {
-                    let connection = self.http1.serve_connection(TokioIo::new(io), service);
-                    let mut connection = pin!(connection.with_upgrades());
-                    tokio::select! {
-                        // The request that was sniffed is taken up before a stop is looked at.
-                        biased;
-                        result = connection.as_mut() => return result,
-                        () = self.phase.closing.cancelled() => {
-                            connection.as_mut().graceful_shutdown();
-                        }
-                    }
-                    tokio::select! {
-                        biased;
-                        result = connection.as_mut() => result,
-                        // Somebody who holds the connection open without a call waits in vain.
-                        () = clock.idle_for(LAST_CALL) => Ok(()),
-                    }
-                };
-                serve.await?;
-                closed.cancelled().await;
-                Ok(())
-            }
-            Http::Two => {
-                // Heads of HTTP/2 are bounded by h2 itself.
-                let io = CallerIo::new(stream, sniffed.read, clock.clone(), self.stall);
-                let calls = clock.clone();
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let busy = calls.begin_call();
-                    let answer = service.borrow_mut().call(request.map(Body::new));
-                    answer.map_ok(|response| response.map(|body| busy.until_end_of(body)))
-                });
-                let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
-                tokio::select! {
-                    biased;
-                    result = connection.as_mut() => return Ok(result?),
-                    () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
-                    () = clock.idle_for(self.idle) => connection.as_mut().graceful_shutdown(),
+        let io = CallerIo::new(stream, read, clock.clone(), self.stall).with_head_limit(self.head);
+        // A WebSocket keeps the socket for longer than hyper keeps the connection.
+        let closed = io.closed();
+        let calls = clock.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let busy = calls.begin_call();
+            let is_leaving = leaving.load(Ordering::Relaxed);
+            service.borrow_mut().call(request.map(Body::new)).map_ok(move |mut response| {
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    busy.for_good();
+                } else if is_leaving && response.version() <= Version::HTTP_11 {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
                 }
-                tokio::select! {
-                    biased;
-                    result = connection.as_mut() => Ok(result?),
-                    // Somebody who holds the connection open without a call waits in vain.
-                    () = clock.idle_for(LAST_CALL) => Ok(()),
+                response.map(|body| busy.until_end_of(body))
+            })
+        });
+        let serve = async {
+            let connection = self.http1.serve_connection(TokioIo::new(io), service);
+            let mut connection = pin!(connection.with_upgrades());
+            tokio::select! {
+                // The request that was sniffed is taken up before a stop is looked at.
+                biased;
+                result = connection.as_mut() => return result,
+                () = self.phase.closing.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
                 }
             }
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => result,
+                // Somebody who holds the connection open without a call waits in vain.
+                () = clock.idle_for(LAST_CALL) => Ok(()),
+            }
+        };
+        serve.await?;
+        closed.cancelled().await;
+        Ok(())
+    }
+
+    async fn serve_http2(self, stream: TcpStream, read: Bytes) -> Result<(), Error> {
+        let clock = HeadClock::new();
+        let service = RefCell::new(self.service);
+        // Heads of HTTP/2 are bounded by h2 itself.
+        let io = CallerIo::new(stream, read, clock.clone(), self.stall);
+        let calls = clock.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let busy = calls.begin_call();
+            let answer = service.borrow_mut().call(request.map(Body::new));
+            answer.map_ok(|response| response.map(|body| busy.until_end_of(body)))
+        });
+        let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => return Ok(result?),
+            () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = clock.idle_for(self.idle) => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => Ok(result?),
+            // Somebody who holds the connection open without a call waits in vain.
+            () = clock.idle_for(LAST_CALL) => Ok(()),
         }
     }
 }
