@@ -1,7 +1,7 @@
 //! Transom puts any gRPC service on the web.
 //!
 //! ```text
-//!  fetch · EventSource · curl · gRPC-Web · Connect clients
+//!  fetch · EventSource · curl · WebSocket · gRPC-Web · Connect clients
 //!       │  HTTP/1.1, HTTP/2, one port
 //!       ▼
 //!  server      one listening socket; an acceptor hands each connection to a worker

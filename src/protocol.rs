@@ -172,4 +172,19 @@ mod tests {
             assert_eq!(Protocol::detect(&method, &uri, &headers), said, "{line} {field}");
         }
     }
+
+    #[test]
+    fn an_upgrade_is_no_matter_of_grpc() {
+        let detect = |upgrade: &'static str, content_type: &'static str| {
+            let headers = HeaderMap::from_iter([
+                (header::UPGRADE, http::HeaderValue::from_static(upgrade)),
+                (header::CONTENT_TYPE, http::HeaderValue::from_static(content_type)),
+            ]);
+            Protocol::detect(&Method::GET, &Uri::from_static("/"), &headers)
+        };
+        assert_eq!(detect("websocket", ""), Protocol::WebSocket);
+        assert_eq!(detect("WebSocket", "application/json"), Protocol::WebSocket);
+        assert_eq!(detect("websocket", "application/grpc"), Protocol::Grpc(Codec::Proto));
+        assert_eq!(detect("h2c", ""), Protocol::Rest);
+    }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub struct Cors {
     /// Origins, exactly as browsers send them (`https://app.example.com`); `*` for all; `dev`
-    /// for every port of this machine. Default: none.
+    /// for every port of this machine. Their pages may open WebSockets too. Default: none.
     pub origins: Vec<String>,
     /// Whether pages may send cookies and certificates. Not together with `*`. Default: false.
     pub credentials: bool,

@@ -35,6 +35,13 @@ pub struct Limits {
     pub query_parameter_limit: usize,
 }
 
+impl Limits {
+    /// The longest message that a caller may send in whatever form.
+    pub(crate) fn longest_frame_bytes(&self) -> usize {
+        self.body_limit_bytes.max(self.message_limit_bytes)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

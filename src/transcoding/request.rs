@@ -504,6 +504,59 @@ mod tests {
     }
 
     #[test]
+    fn a_part_has_the_rest_from_path_and_query_in_either_encoding() {
+        let (transcoder, everything) = transcoder();
+        let text = FieldPath::resolve(transcoder.schema(), everything, "text").unwrap();
+        let encode = |body: RequestBody<'_>, query: &[QueryParameter<'_>], path: &[_]| {
+            let request =
+                RestRequest { input: everything, path, query, body, mask: None, resume: None };
+            let mut wire = Vec::new();
+            transcoder.bind(&request, &ReadOptions::default(), &mut wire).map(|()| wire)
+        };
+        let bind = |is_wire: bool, (name, value): (&'static str, &'static str), json: &str| {
+            let query = [QueryParameter { name: name.into(), value: value.into() }];
+            let path = [(&text, Cow::Borrowed("p"))];
+            let wire = encode(RequestBody::Message(json.as_bytes()), &[], &[]).unwrap();
+            let body = match is_wire {
+                true => RequestBody::Wire(&wire),
+                false => RequestBody::Part(json.as_bytes()),
+            };
+            let wire = encode(body, &query, &path).map_err(|found| found[0].field.clone())?;
+            let mut out = Vec::new();
+            transcoder.wire_to_json(everything, &wire, &WriteOptions::default(), &mut out).unwrap();
+            Ok::<serde_json::Value, String>(serde_json::from_slice(&out).unwrap())
+        };
+        for is_wire in [false, true] {
+            for (query, json, bound) in [
+                (("signed", "1"), "{}", Ok(r#"{"text":"p","signed":1}"#)),
+                (
+                    ("signed", "1"),
+                    r#"{"text":"p","flag":true}"#,
+                    Ok(r#"{"text":"p","signed":1,"flag":true}"#),
+                ),
+                (("signed", "1"), r#"{"signed":1}"#, Ok(r#"{"text":"p","signed":1}"#)),
+                (("text", "p"), r#"{"flag":true}"#, Ok(r#"{"text":"p","flag":true}"#)),
+                (("signed", "1"), r#"{"signed":2}"#, Err("signed")),
+                (("signed", "1"), r#"{"text":"q"}"#, Err("text")),
+                (("text", "q"), "{}", Err("text")),
+                (("tags", "b"), r#"{"tags":["a"]}"#, Err("tags")),
+                (("left", "a"), r#"{"right":1}"#, Err("left")),
+                (("child.signed", "1"), r#"{"child":{"signed":2}}"#, Err("child.signed")),
+                (("nope", "1"), "{}", Err("nope")),
+            ] {
+                let found = bind(is_wire, query, json);
+                let bound = bound.map(|json| serde_json::from_str(json).unwrap());
+                assert_eq!(found, bound.map_err(str::to_owned), "{query:?} {json} {is_wire}");
+            }
+        }
+        // What is cut off would swallow what stands behind it.
+        for cut_off in [&[0x0a, 5][..], &[0x0a], &[0x0b], &[0xff], &[8, 1, 0x0c]] {
+            let refused = encode(RequestBody::Wire(cut_off), &[], &[(&text, "p".into())]);
+            assert!(refused.is_err(), "{cut_off:x?}");
+        }
+    }
+
+    #[test]
     fn the_path_and_the_body_disagree_about_defaults_and_oneofs_too() {
         let contradiction = "text: the path and the body give different values";
         assert_eq!(bind(Some("p"), &[], r#"{"text":""}"#).unwrap_err(), contradiction);

@@ -144,7 +144,8 @@ impl Session {
                 Received::Message(form, frame) => self.take(form, &frame),
                 Received::End => self.requests.end().map(|()| self.queue.end()),
                 Received::TooLarge => {
-                    let message = "the message is over every limit";
+                    let longest = self.call.shared.limits.longest_frame_bytes();
+                    let message = format!("the message is over the limit of {longest} bytes");
                     Err(Refusal::new(Cause::RequestTooLarge, message))
                 }
                 Received::Gone => return Poll::Ready(End::Gone),

@@ -94,7 +94,7 @@ struct Rest {
 impl Socket {
     pub(super) async fn new(upgraded: Upgraded, limits: &Limits, deadlines: &Deadlines) -> Self {
         // Each form has a limit of its own, which is looked at once the form is known.
-        let longest = limits.body_limit_bytes.max(limits.message_limit_bytes);
+        let longest = limits.longest_frame_bytes();
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(WRITE_BYTES)
