@@ -313,7 +313,7 @@ fn refuse(form: Form, refusal: &Refusal, transcoder: Option<&Transcoder>) -> Res
         Form::Problem => refusal::render_problem(refusal, transcoder),
     };
     let mut response = response.map(ReplyBody::full);
-    if matches!(form, Form::Problem | Form::Of(Protocol::Rest)) {
+    if matches!(form, Form::Problem | Form::Of(Protocol::Rest | Protocol::WebSocket)) {
         rest::put_vary(response.headers_mut());
     }
     response

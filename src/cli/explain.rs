@@ -3,7 +3,7 @@
 //! The request goes through a real gateway, whose upstream only writes down what it is asked: so
 //! what is told of it cannot differ from what is served. What a server has in front of its gateway
 //! is not gone through: limits of the head (`target_limit_bytes`, `header_count_limit`), the check
-//! of `Host`, TRACE and CONNECT, CORS. The server's own pages, and health and reflection, are told
+//! of `Host`, TRACE and CONNECT, CORS. The server's own pages are told
 //! for what they are, and not what they answer.
 
 use std::io::{self, BufRead, Write};
@@ -14,7 +14,7 @@ use super::{Action, Error, schema::SchemaOptions};
 
 mod json;
 mod outcome;
-mod own;
+mod page;
 mod recorder;
 mod request;
 mod text;
@@ -214,11 +214,6 @@ mod tests {
             ("GET /readyz", "{\"page\":\"pages.readyz\"}\n", "pages.readyz of the configuration"),
             ("POST /livez", "{\"page\":\"pages.livez\"}\n", "not explained further"),
             ("GET /console.js", "{\"page\":\"pages.console\"}\n", "pages.console"),
-            (
-                "POST /grpc.health.v1.Health/Check",
-                "{\"service\":\"grpc.health.v1.Health\"}\n",
-                "health or reflection, for gRPC callers",
-            ),
         ] {
             assert_eq!(explain(&[request, "--json"]), (0, json.to_owned()), "{request}");
             let (code, text) = explain(&[request]);

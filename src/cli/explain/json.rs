@@ -3,10 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{
-    outcome::{Ending, Explainer, Outcome},
-    own::Own,
-};
+use super::outcome::{Ending, Explainer, Outcome};
 
 /// The object, on one line.
 pub(super) fn object(explainer: &Explainer, outcome: &Outcome) -> String {
@@ -34,8 +31,7 @@ pub(super) fn object(explainer: &Explainer, outcome: &Outcome) -> String {
         }
         Ending::Alone => {}
         Ending::FinishedStream => members.push(("finished_stream", "true".to_owned())),
-        Ending::InFront(Own::Page(key)) => members.push(("page", quoted(key))),
-        Ending::InFront(Own::Service(name)) => members.push(("service", quoted(name))),
+        Ending::Page(key) => members.push(("page", quoted(key))),
         Ending::Refused(status) => {
             let member = |name: &str| status[name].to_string();
             let [code, message, details] = ["code", "message", "details"].map(member);

@@ -14,7 +14,7 @@ use super::{
         Error,
         schema::{SchemaOptions, cannot_be_served},
     },
-    own::{Own, own},
+    page::page,
     recorder::Recorder,
     request::Described,
 };
@@ -64,7 +64,7 @@ pub(super) enum Ending {
     /// Answered by the gateway alone: the caller says that the stream it had has ended.
     FinishedStream,
     /// In front of the gateway.
-    InFront(Own),
+    Page(&'static str),
     /// A `google.rpc.Status`.
     Refused(serde_json::Value),
 }
@@ -92,8 +92,8 @@ impl Explainer {
 
     /// Sends the request.
     pub(super) fn explain(&self, request: &Described) -> Outcome {
-        if let Some(own) = own(&self.pages, request.uri.path()) {
-            let ending = Ending::InFront(own);
+        if let Some(key) = page(&self.pages, request.uri.path()) {
+            let ending = Ending::Page(key);
             return Outcome { http_status: None, allow: None, matched: None, ending };
         }
         let (http_status, headers, body) = self.runtime.block_on(async {

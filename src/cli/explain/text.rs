@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::{
     outcome::{Ending, Explainer, Outcome},
-    own::Own,
     request::Described,
 };
 use crate::{
@@ -68,24 +67,17 @@ pub(super) fn page(explainer: &Explainer, request: &Described, outcome: &Outcome
                 sse::END_ID,
             );
         }
-        Ending::InFront(Own::Page(key)) => {
+        Ending::Page(key) => {
             let _ = writeln!(
                 page,
                 "\na page of the server's own: {key} of the configuration, not explained further"
-            );
-        }
-        Ending::InFront(Own::Service(name)) => {
-            let _ = writeln!(
-                page,
-                "\n{name} of the server's own: health or reflection, for gRPC callers, not \
-                 explained further"
             );
         }
         Ending::Refused(told) => refusal(outcome, told, &mut page),
     }
     let path = request.uri.path();
     let others = match outcome.ending {
-        Ending::InFront(_) => Vec::new(),
+        Ending::Page(_) => Vec::new(),
         _ => candidates(&explainer.table, &request.method, path, CANDIDATES),
     };
     if !others.is_empty() {
