@@ -2,7 +2,7 @@
 //!
 //! [`Gateway`] is a tower service that mounts in any axum app. It detects the caller's protocol,
 //! finds the method, and either transcodes JSON or passes message bytes on as they are (gRPC,
-//! gRPC-Web and Connect in protobuf). Whatever fails on the way is one [`Refusal`], rendered in the
+//! gRPC-Web and Connect in protobuf); a WebSocket may have both. Whatever fails on the way is one [`Refusal`], rendered in the
 //! caller's own protocol.
 
 use std::{
