@@ -50,6 +50,11 @@ impl RequestMessages {
         Self { way, limit, passing: Bytes::new(), count: 0 }
     }
 
+    /// Whether messages are looked into, which costs more than their bytes.
+    pub(super) fn are_read(&self) -> bool {
+        !matches!(self.way, RequestWay::Pass(_))
+    }
+
     pub(super) fn limit(&self) -> usize {
         self.limit
     }

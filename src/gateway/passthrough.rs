@@ -49,7 +49,13 @@ pub(super) async fn call(
         Some(guard) if client_streaming => {
             let (refused, sent) = (Arc::clone(&refused), guard.sent());
             let messages = ways.request;
-            RequestBody::Stream(Box::pin(MessageBody { body, messages, refused, sent }))
+            RequestBody::Stream(Box::pin(MessageBody {
+                body,
+                messages,
+                refused,
+                sent,
+                has_made: false,
+            }))
         }
         _ => {
             let message = one_message(&call, body, ways.request);
@@ -279,6 +285,8 @@ struct MessageBody {
     messages: RequestMessages,
     refused: Refused,
     sent: Sent,
+    /// Whether the last turn has made a message.
+    has_made: bool,
 }
 
 impl MessageBody {
@@ -296,10 +304,16 @@ impl http_body::Body for MessageBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        // Few bytes may stand for much work: after each message others have their turn.
+        if std::mem::take(&mut this.has_made) && this.messages.are_read() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             match this.messages.next(true) {
                 Ok(Some(data)) => {
                     this.sent.note();
+                    this.has_made = true;
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
                 Ok(None) => {}

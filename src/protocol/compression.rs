@@ -15,6 +15,11 @@ pub const LIST: &str = "gzip, br, zstd";
 /// Shorter replies are not worth it.
 pub const COMPRESS_FROM_BYTES: usize = 1 << 10;
 
+/// Of the first byte of a brotli stream, the bits that can say its window, and what they are where
+/// it is larger than 16 MiB: an extension.
+const BROTLI_WINDOW_BITS: u8 = 0x7f;
+const BROTLI_LARGE_WINDOW: u8 = 0x11;
+
 /// A window is memory, reserved before anything comes out. 8 MiB is what RFC 8878 asks of everybody.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
@@ -78,6 +83,10 @@ impl Encoding {
         let most = (limit as u64).saturating_add(1);
         let read = match self {
             Self::Gzip => MultiGzDecoder::new(bytes).take(most).read_to_end(&mut out),
+            // A window of up to a GiB is filled before a byte comes out; RFC 7932 knows none such.
+            Self::Br if bytes[0] & BROTLI_WINDOW_BITS == BROTLI_LARGE_WINDOW => {
+                return Err(DecompressError::Corrupt(self.name()));
+            }
             Self::Br => brotli::Decompressor::new(bytes, 4 << 10).take(most).read_to_end(&mut out),
             Self::Zstd => {
                 zstd::stream::read::Decoder::with_buffer(bytes).and_then(|mut decoder| {
@@ -291,5 +300,20 @@ mod tests {
         cut.push(&compressed[..compressed.len() - 1]).unwrap();
         assert_eq!(cut.finish(), Err(NotGzip));
         assert_eq!(GzipBody::default().push(b"not gzip at all"), Err(NotGzip));
+    }
+
+    #[test]
+    fn brotli_with_a_window_of_its_own_size_is_refused() {
+        let parameters = brotli::enc::BrotliEncoderParams {
+            large_window: true,
+            lgwin: 28,
+            ..Default::default()
+        };
+        let mut large = Vec::new();
+        brotli::BrotliCompress(&mut &[0; 1000][..], &mut large, &parameters).unwrap();
+        let refused = Encoding::Br.decompress(&large, 1 << 20);
+        assert_eq!(refused, Err(DecompressError::Corrupt("br")));
+        let usual = Encoding::Br.compress(&[0; 1000]);
+        assert_eq!(Encoding::Br.decompress(&usual, 1 << 20), Ok(vec![0; 1000]));
     }
 }

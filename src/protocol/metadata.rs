@@ -85,8 +85,22 @@ fn is_rpc_metadata(text: &str) -> bool {
         || text.starts_with("content-")
         || text.starts_with("grpc-")
         || text.starts_with("access-control-")
+        || is_of_proxies(text)
         || matches!(text, "x-grpc-web" | "x-server-timeout" | "accept" | "accept-encoding");
     !of_this_hop && !is_reserved(text)
+}
+
+/// Who called, as proxies tell each other: nobody in front of this one is trusted to say so.
+fn is_of_proxies(name: &str) -> bool {
+    let is = |word: &str| {
+        name.len() == word.len()
+            && name.bytes().zip(word.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
+    };
+    is("forwarded")
+        || is("x-real-ip")
+        || name.get(..12).is_some_and(|start| {
+            matches!(start, "x-forwarded-" | "x_forwarded_" | "x-forwarded_" | "x_forwarded-")
+        })
 }
 
 fn is_reserved(name: &str) -> bool {
@@ -190,6 +204,10 @@ mod tests {
             ("x-hop", "1"),
             ("x-transom-subject", "root"),
             ("x_transom_subject", "root"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x_forwarded_host", "h"),
+            ("forwarded", "for=10.0.0.1"),
+            ("x-real-ip", "10.0.0.1"),
             ("x-grpc-web", "1"),
         ]);
         let metadata = from_caller(GRPC, &sent).unwrap();

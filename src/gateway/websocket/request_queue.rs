@@ -4,7 +4,11 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -27,6 +31,8 @@ pub(super) struct RequestQueue {
     /// None where the upstream takes no stream, or no more of it.
     sender: Option<PollSender<Bytes>>,
     is_ended: bool,
+    /// Set before the body ends as it should.
+    is_complete: Arc<AtomicBool>,
 }
 
 impl RequestQueue {
@@ -34,7 +40,8 @@ impl RequestQueue {
     pub(super) fn new() -> (Self, RequestBody) {
         let (sender, receiver) = mpsc::channel(1);
         let queue = Self { sender: Some(PollSender::new(sender)), ..Self::default() };
-        (queue, RequestBody::Stream(Box::pin(Messages(receiver))))
+        let is_complete = Arc::clone(&queue.is_complete);
+        (queue, RequestBody::Stream(Box::pin(Messages { receiver, is_complete })))
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -70,12 +77,18 @@ impl RequestQueue {
             }
         }
         if self.is_ended {
+            // Before the sender goes: who sees the end has to see this.
+            self.is_complete.store(true, Ordering::Release);
             self.sender = None;
         }
     }
 }
 
-struct Messages(mpsc::Receiver<Bytes>);
+struct Messages {
+    receiver: mpsc::Receiver<Bytes>,
+    /// Whether the caller has said its last message: if not, it is gone.
+    is_complete: Arc<AtomicBool>,
+}
 
 impl Body for Messages {
     type Data = Bytes;
@@ -85,7 +98,11 @@ impl Body for Messages {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.0.poll_recv(cx).map(|message| message.map(|message| Ok(Frame::data(message))))
+        Poll::Ready(match ready!(self.receiver.poll_recv(cx)) {
+            Some(message) => Some(Ok(Frame::data(message))),
+            None if self.is_complete.load(Ordering::Acquire) => None,
+            None => Some(Err("the caller is gone".into())),
+        })
     }
 }
 
@@ -112,6 +129,22 @@ mod tests {
             drop(body);
             queue.poll_forward(&mut cx);
             assert!(queue.has_room() && queue.waiting.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_caller_that_goes_away_has_not_said_its_last() {
+        let mut cx = Context::from_waker(Waker::noop());
+        for is_ended in [true, false] {
+            let (mut queue, mut body) = RequestQueue::new();
+            if is_ended {
+                queue.end();
+                queue.poll_forward(&mut cx);
+            }
+            drop(queue);
+            let end = Pin::new(&mut body).poll_frame(&mut cx);
+            assert!(matches!(end, Poll::Ready(None)) == is_ended, "{is_ended}");
+            assert!(matches!(end, Poll::Ready(Some(Err(_)))) != is_ended, "{is_ended}");
         }
     }
 }

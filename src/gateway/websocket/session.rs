@@ -103,10 +103,10 @@ impl Session {
             tracing::error!("a call panicked");
             Refusal::new(Cause::Internal, "an internal error occurred").into()
         });
-        let Self { call, socket, reply, guard, .. } = self;
+        let Self { call, socket, reply, guard, queue, .. } = self;
         let leading = reply.as_ref().and_then(UpstreamReply::metadata).cloned();
         // Whatever is left of the call is cancelled before the caller is waited for.
-        drop((reply, guard));
+        drop((reply, guard, queue));
         match end {
             End::Call(end) => tell(&call, socket, leading.unwrap_or_default(), end).await,
             End::Broken(code) => socket.close(Vec::new(), code, "").await,
