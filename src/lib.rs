@@ -8,7 +8,7 @@
 //!       ▼
 //!  layers      request id · CORS · access log · panics · head limits
 //!       ▼
-//!  axum Router pages and probes are its routes; the gateway is its fallback
+//!  front       pages and probes, an axum Router; all else is the gateway's
 //!       ▼
 //!  gateway     detect → route → transcode request → upstream → transcode reply
 //!       ▼
