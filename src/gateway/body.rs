@@ -17,6 +17,8 @@ pub struct ReplyBody(Kind);
 
 enum Kind {
     None,
+    /// One piece, until it is handed on.
+    Full(Bytes),
     /// Known whole: the pieces in order, then the trailers of gRPC.
     Whole {
         pieces: VecDeque<Bytes>,
@@ -33,7 +35,7 @@ impl ReplyBody {
     }
 
     pub(super) fn full(bytes: Bytes) -> Self {
-        Self::whole(VecDeque::from([bytes]), None)
+        Self(Kind::Full(bytes))
     }
 
     pub(super) fn whole(pieces: VecDeque<Bytes>, trailers: Option<HeaderMap>) -> Self {
@@ -55,6 +57,10 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
             Kind::None => Poll::Ready(None),
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
             Kind::Whole { pieces, trailers } => Poll::Ready(match pieces.pop_front() {
                 Some(piece) => Some(Ok(Frame::data(piece))),
                 None => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
@@ -66,6 +72,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::None => true,
+            Kind::Full(bytes) => bytes.is_empty(),
             Kind::Whole { pieces, trailers } => {
                 trailers.is_none() && pieces.iter().all(Bytes::is_empty)
             }
@@ -76,6 +83,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::None => SizeHint::default(),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Whole { pieces, .. } => {
                 SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
             }

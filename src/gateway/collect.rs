@@ -7,6 +7,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
@@ -62,7 +63,13 @@ async fn read(mut body: Body, limit_bytes: usize, idle: Duration) -> Result<Byte
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     loop {
-        let Ok(frame) = tokio::time::timeout(idle, body.frame()).await else {
+        let arrived = body.frame().now_or_never();
+        // What is there already needs no clock.
+        let frame = match arrived {
+            Some(frame) => Ok(frame),
+            None => tokio::time::timeout(idle, body.frame()).await,
+        };
+        let Ok(frame) = frame else {
             let message = format!("the body paused for more than {idle:?}");
             return Err(Refusal::new(Cause::RequestTooSlow, message));
         };
