@@ -1,7 +1,7 @@
 //! Layers: what happens to every request, page or call, before the router.
 //!
 //! They wrap futures with combinators, not with `async` blocks: a block that awaits what it has
-//! captured has room for it twice, and so a stack of six has room for it sixty-four times.
+//! captured has room for it twice, and that doubles with each layer.
 
 use std::convert::Infallible;
 

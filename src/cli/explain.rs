@@ -14,7 +14,6 @@ use super::{Action, Error, schema::SchemaOptions};
 
 mod json;
 mod outcome;
-mod page;
 mod recorder;
 mod request;
 mod text;

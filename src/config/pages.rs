@@ -50,19 +50,24 @@ impl Pages {
         found.map(|(key, _)| key)
     }
 
-    /// Whether a page, or a file of one, can be at `path`. Of a path that has none, this may still
-    /// say so.
-    pub fn may_be_at(&self, path: &str) -> bool {
-        let is_below = |page: &str| {
-            let below = path.strip_prefix(page.trim_end_matches('/'));
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+    /// The key of the page that stands at `path`, or has a file there: what a server answers before
+    /// any route.
+    pub fn page_at(&self, path: &str) -> Option<&'static str> {
+        let page = self.key_of(path).or_else(|| self.file_at(path));
+        page.filter(|key| *key != "pages.docs" || cfg!(feature = "docs"))
+    }
+
+    fn file_at(&self, path: &str) -> Option<&'static str> {
+        let below = |page: &str| {
+            let rest = path.strip_prefix(page.trim_end_matches('/'))?.strip_prefix('/');
+            rest.filter(|_| !page.is_empty())
         };
-        path.starts_with("/console.")
-            || self.entries().iter().any(|(_, page)| match *page {
-                "" => false,
-                "/" => path == "/",
-                page => is_below(page),
-            })
+        if below(&self.docs).is_some_and(|file| !file.contains('/')) {
+            return Some("pages.docs");
+        }
+        let is_console =
+            below(&self.console).is_some_and(|f| matches!(f, "console.js" | "console.css"));
+        is_console.then_some("pages.console")
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
@@ -113,21 +118,27 @@ mod tests {
 
     #[test]
     fn pages_and_their_files_are_told_from_calls() {
+        let docs = cfg!(feature = "docs").then_some("pages.docs");
         let moved = Pages { console: "/c".into(), docs: "/a/docs".into(), ..Pages::default() };
-        for (pages, paths) in [
-            (
-                &Pages::default(),
-                &["/", "/console.js", "/docs", "/docs/", "/docs/x.css", "/openapi.json", "/livez"]
-                    [..],
-            ),
-            (&moved, &["/c", "/c/console.js", "/a/docs/index.html", "/openapi.yaml"]),
+        let off = Pages { console: String::new(), docs: String::new(), ..Pages::default() };
+        for (pages, path, expected) in [
+            (&Pages::default(), "/", Some("pages.console")),
+            (&Pages::default(), "/console.js", Some("pages.console")),
+            (&Pages::default(), "/docs/", docs),
+            (&Pages::default(), "/docs/index.html", docs),
+            (&Pages::default(), "/docs/a/b", None),
+            (&Pages::default(), "/livez/x", None),
+            (&Pages::default(), "/openapi.yaml", Some("pages.openapi")),
+            (&Pages::default(), "/openapi.xml", None),
+            (&moved, "/", None),
+            (&moved, "/c/console.css", Some("pages.console")),
+            (&moved, "/a/docs/x", docs),
+            (&off, "/", None),
+            (&off, "/console.js", None),
+            (&off, "/docs", None),
         ] {
-            assert!(paths.iter().all(|path| pages.may_be_at(path)), "{pages:?}");
+            assert_eq!(pages.page_at(path), expected, "{path}");
         }
-        for call in ["/v1/users", "/user.v1.UserService/GetUser", "/livezz", "/c"] {
-            assert!(!Pages::default().may_be_at(call), "{call}");
-        }
-        assert!(!moved.may_be_at("/"));
     }
 
     #[test]

@@ -189,7 +189,10 @@ pub(super) fn envelope(error: EnvelopeError) -> Refusal {
 
 /// The refusal of an upstream message over the limit.
 pub(super) fn too_large(error: TooLarge) -> Refusal {
-    Refusal::new(Cause::UpstreamMessageTooLarge, format!("the upstream sent {error}"))
+    Refusal::new(
+        Cause::UpstreamMessageTooLarge,
+        format!("the upstream's answer is refused: {error}"),
+    )
 }
 
 /// The refusal of an upstream that breaks gRPC's framing.

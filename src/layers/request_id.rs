@@ -20,7 +20,7 @@ const NAME: HeaderName = HeaderName::from_static("x-request-id");
 const LIMIT_BYTES: usize = 128;
 
 /// Each request has one id, and its answer the same. Not tower-http's layers: they keep the id in
-/// the request's extensions as well, and to no end here that is four allocations of a call.
+/// the request's extensions as well, which nobody here reads and every call would allocate for.
 pub(super) fn wrap<S>(
     mut inner: S,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone

@@ -12,9 +12,8 @@ use crate::{config::Pages, gateway::Gateway, protocol::Protocol};
 /// The paths of health and reflection, which gRPC fixes.
 const RPC_PREFIX: &str = "/grpc.";
 
-/// `router`, whose fallback is `gateway` too, for what may be one of `pages`. A fallback of axum's
-/// copies the path into the request's extensions and boxes the call twice, which is a thirtieth of
-/// what a small call costs; only pages pay that.
+/// `router`, whose fallback is `gateway` too, for what is one of `pages`. A fallback of axum's
+/// copies the path into the request's extensions and boxes the call twice; only pages pay that.
 pub fn front(
     mut router: Router,
     pages: &Pages,
@@ -29,7 +28,7 @@ pub fn front(
         // Health and reflection speak gRPC alone; whoever else asks is told so by the gateway.
         let detect = || Protocol::detect(request.method(), request.uri(), request.headers());
         let is_rpc = path.starts_with(RPC_PREFIX) && matches!(detect(), Protocol::Grpc(_));
-        match is_rpc || pages.may_be_at(path) {
+        match is_rpc || pages.page_at(path).is_some() {
             true => Either::Left(router.call(request)),
             false => Either::Right(gateway.call(request).map_ok(|answer| answer.map(Body::new))),
         }

@@ -67,7 +67,10 @@ async fn reply_message_limit_bytes() {
     let large = Everything { text: "x".repeat(99), ..Default::default() };
     let answer = send(&gateway, grpc_web::call("Echo", grpc_web::frame(&large))).await;
     let (_, trailers) = grpc_web::parse(&answer.body);
-    assert!(trailers.contains("the upstream sent a message of 101 bytes"), "{trailers}");
+    assert!(
+        trailers.contains("the upstream's answer is refused: a message of 101 bytes"),
+        "{trailers}"
+    );
     let count = CountRequest { messages: 1, padding_bytes: 200, ..Default::default() };
     let answer = send(&gateway, grpc_web::call("Count", grpc_web::frame(&count))).await;
     let (messages, trailers) = grpc_web::parse(&answer.body);

@@ -14,7 +14,6 @@ use super::{
         Error,
         schema::{SchemaOptions, cannot_be_served},
     },
-    page::page,
     recorder::Recorder,
     request::Described,
 };
@@ -92,7 +91,7 @@ impl Explainer {
 
     /// Sends the request.
     pub(super) fn explain(&self, request: &Described) -> Outcome {
-        if let Some(key) = page(&self.pages, request.uri.path()) {
+        if let Some(key) = self.pages.page_at(request.uri.path()) {
             let ending = Ending::Page(key);
             return Outcome { http_status: None, allow: None, matched: None, ending };
         }
