@@ -11,8 +11,9 @@ use uuid::Uuid;
 use super::{
     NewUser, PasswordHasher, Store, StoreError, UserRecord,
     v1::{
-        BulkCreateResponse, CreateUserRequest, GetUserRequest, ListUsersRequest, User, UserStatus,
-        UserUpdateRequest, user_service_server,
+        BulkCreateResponse, CreateUserRequest, DeleteUserRequest, GetUserRequest,
+        ListUsersRequest, UpdateUserRequest, User, UserStatus, UserUpdateRequest,
+        user_service_server,
     },
 };
 
@@ -114,6 +115,20 @@ impl<S: Store> user_service_server::UserService for UserService<S> {
             Some((next.map(message).map_err(refusal), pages))
         });
         Ok(Response::new(Box::pin(users)))
+    }
+
+    async fn update_user(
+        &self,
+        _: Request<UpdateUserRequest>,
+    ) -> Result<Response<User>, Status> {
+        Err(Status::unimplemented("UpdateUser is not implemented yet"))
+    }
+
+    async fn delete_user(
+        &self,
+        _: Request<DeleteUserRequest>,
+    ) -> Result<Response<pbjson_types::Empty>, Status> {
+        Err(Status::unimplemented("DeleteUser is not implemented yet"))
     }
 
     async fn bulk_create_users(
