@@ -9,7 +9,10 @@ mod store;
 
 pub use password::PasswordHasher;
 pub use service::UserService;
-pub use store::{NewUser, SqliteStore, Store, StoreError, UserRecord};
+pub use store::{
+    Change, Credentials, KeyRecord, NewUser, RefreshToken, Refreshed, SqliteStore, Store,
+    StoreError, UserPatch, UserRecord,
+};
 
 /// Generated from `proto/user/v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::unwrap_used)]

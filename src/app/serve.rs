@@ -15,7 +15,7 @@ use crate::{
         Upstream,
         schema_source::{self, Described, Source},
     },
-    users::{DESCRIPTOR_SET, SqliteStore},
+    users::{DESCRIPTOR_SET, SqliteStore, Store as _},
 };
 
 /// How long to wait before asking an upstream again: doubled each time, up to the second.

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     layers,
     server::{self, Hooks, Readiness},
-    users::DESCRIPTOR_SET,
+    users::{DESCRIPTOR_SET, Store as _},
 };
 
 /// The service's full name.

@@ -16,8 +16,8 @@ pub(super) async fn open_store(database: &Database) -> Result<SqliteStore, Error
     .map_err(|error| Error::Store(database.clone(), error))
 }
 
-pub(super) fn service(store: SqliteStore) -> UserServiceServer<UserService<SqliteStore>> {
+pub(super) fn service(store: SqliteStore) -> UserServiceServer<UserService> {
     let hasher = PasswordHasher::new(std::thread::available_parallelism().map_or(1, Into::into));
     #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
-    UserServiceServer::new(UserService::new(store, hasher, SystemTime::now))
+    UserServiceServer::new(UserService::new(std::sync::Arc::new(store), hasher, SystemTime::now))
 }

@@ -11,9 +11,8 @@ use uuid::Uuid;
 use super::{
     NewUser, PasswordHasher, Store, StoreError, UserRecord,
     v1::{
-        BulkCreateResponse, CreateUserRequest, DeleteUserRequest, GetUserRequest,
-        ListUsersRequest, UpdateUserRequest, User, UserStatus, UserUpdateRequest,
-        user_service_server,
+        BulkCreateResponse, CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest,
+        UpdateUserRequest, User, UserStatus, UserUpdateRequest, user_service_server,
     },
 };
 
@@ -29,16 +28,16 @@ const PASSWORD_LIMIT_BYTES: usize = 1_024;
 
 /// The service, over any store.
 #[derive(Debug)]
-pub struct UserService<S> {
-    store: Arc<S>,
+pub struct UserService {
+    store: Arc<dyn Store>,
     hasher: PasswordHasher,
     now: fn() -> SystemTime,
 }
 
-impl<S: Store> UserService<S> {
+impl UserService {
     /// A service on `store`; `now` is the clock that new users' times are taken from.
-    pub fn new(store: S, hasher: PasswordHasher, now: fn() -> SystemTime) -> Self {
-        Self { store: Arc::new(store), hasher, now }
+    pub fn new(store: Arc<dyn Store>, hasher: PasswordHasher, now: fn() -> SystemTime) -> Self {
+        Self { store, hasher, now }
     }
 
     async fn create(&self, request: CreateUserRequest) -> Result<User, Status> {
@@ -64,7 +63,7 @@ impl<S: Store> UserService<S> {
 type UserStream = Pin<Box<dyn Stream<Item = Result<User, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl<S: Store> user_service_server::UserService for UserService<S> {
+impl user_service_server::UserService for UserService {
     type ListUsersStream = UserStream;
     type UserUpdatesStream = UserStream;
 
@@ -117,10 +116,7 @@ impl<S: Store> user_service_server::UserService for UserService<S> {
         Ok(Response::new(Box::pin(users)))
     }
 
-    async fn update_user(
-        &self,
-        _: Request<UpdateUserRequest>,
-    ) -> Result<Response<User>, Status> {
+    async fn update_user(&self, _: Request<UpdateUserRequest>) -> Result<Response<User>, Status> {
         Err(Status::unimplemented("UpdateUser is not implemented yet"))
     }
 
@@ -148,15 +144,15 @@ impl<S: Store> user_service_server::UserService for UserService<S> {
 
 /// A walk through the store, page by page: nothing is held open between two pages, and nothing
 /// is read before it is asked for.
-struct Pages<S> {
-    store: Arc<S>,
+struct Pages {
+    store: Arc<dyn Store>,
     page_size: u32,
     after: String,
     page: VecDeque<UserRecord>,
     is_last: bool,
 }
 
-impl<S: Store> Pages<S> {
+impl Pages {
     async fn next(&mut self) -> Result<Option<UserRecord>, StoreError> {
         if self.page.is_empty() && !self.is_last {
             let page = self.store.page(&self.after, self.page_size).await;

@@ -8,20 +8,19 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use transom::{
     Gateway,
-    users::{
-        self, NewUser, PasswordHasher, SqliteStore, Store, StoreError, UserRecord, UserService,
-        UserServiceServer, v1,
-    },
+    users::{self, PasswordHasher, SqliteStore, UserService, UserServiceServer, v1},
 };
 
 use crate::{
     grpc_web,
-    support::{Answer, open, read_ready, request, send},
+    support::{Answer, request, send},
 };
 
 async fn gateway() -> Gateway {
     let store = SqliteStore::in_memory().await.unwrap();
-    let users = UserService::new(store, PasswordHasher::new(2), || SystemTime::UNIX_EPOCH);
+    let users = UserService::new(std::sync::Arc::new(store), PasswordHasher::new(2), || {
+        SystemTime::UNIX_EPOCH
+    });
     let service = UserServiceServer::new(users);
     Gateway::builder().service(users::DESCRIPTOR_SET, service).build().unwrap()
 }
@@ -151,45 +150,6 @@ async fn what_is_not_implemented_yet_says_so() {
         let (_, trailers) = grpc_web::parse(&answer.body);
         assert!(trailers.starts_with("grpc-status:12\r\n"), "{trailers}");
     }
-}
-
-/// A store with one page of users and a second that never comes.
-struct SlowStore;
-
-impl Store for SlowStore {
-    async fn insert(&self, _: NewUser) -> Result<(), StoreError> {
-        Err(StoreError::Full)
-    }
-
-    async fn find(&self, _: &str) -> Result<Option<UserRecord>, StoreError> {
-        Ok(None)
-    }
-
-    async fn page(&self, after: &str, _: u32) -> Result<Vec<UserRecord>, StoreError> {
-        if !after.is_empty() {
-            return std::future::pending().await;
-        }
-        Ok(vec![UserRecord {
-            id: "0197a000-0000-7000-8000-000000000000".into(),
-            email: "a@b".into(),
-            name: String::new(),
-            status: 1,
-            created_at_micros: 0,
-        }])
-    }
-}
-
-#[tokio::test]
-async fn the_first_event_comes_before_the_last_row_is_read() {
-    let users = UserService::new(SlowStore, PasswordHasher::new(1), || SystemTime::UNIX_EPOCH);
-    let gateway = Gateway::builder()
-        .service(users::DESCRIPTOR_SET, UserServiceServer::new(users))
-        .build()
-        .unwrap();
-    let list = request("GET /v1/users?page_size=1").body(Body::empty()).unwrap();
-    let mut body = open(&gateway, list).await.into_body();
-    let first = read_ready(&mut body).await;
-    assert!(first.ends_with(b"\"createdAt\":\"1970-01-01T00:00:00Z\"}\n\n"), "{first:?}");
 }
 
 /// What pbjson, the typed side, makes of the same user.
