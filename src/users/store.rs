@@ -3,6 +3,8 @@
 use std::fmt;
 
 mod sqlite;
+#[cfg(test)]
+pub(super) mod stub;
 
 pub use sqlite::SqliteStore;
 
