@@ -146,9 +146,7 @@ class Upstreams:
 
     def __init__(self, *names, flags=()):
         command = [sys.executable, EXAMPLES / "run.py", *names, "--port", "0", *flags]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.lines = queue.SimpleQueue()
         threading.Thread(target=self.read, daemon=True).start()
         self.urls = {}
@@ -159,11 +157,13 @@ class Upstreams:
     def read(self):
         for line in self.process.stdout:
             self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
 
     def printed(self, part):
         """The next line that has `part`."""
         while True:
             line = self.lines.get(timeout=20)
+            assert line is not None, f"the servers ended, and nothing had {part}"
             if part in line:
                 return line
 

@@ -7,7 +7,7 @@ import uuid
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pool
+from google.protobuf import descriptor_pb2, descriptor_pool
 from protocols import ANSWERED, ASKED, CALLERS, OK, Method, Outcome
 
 
@@ -122,6 +122,35 @@ def test_no_method_is_forgotten(upstreams):
     methods = {f"{one.full_name}/{name}" for one in services for name in one.methods_by_name}
     assert len(methods) == 10
     assert methods == {call[0] for call in CALLS}
+
+
+@pytest.mark.parametrize(
+    "message, fields",
+    {
+        "unary.Message": ["1 string message"],
+        "unary.MessageResponse": ["1 string message", "2 bool received"],
+        "bidirectional.Message": ["1 string message"],
+        "userservice.User": ["1 string id", "2 string name", "3 string email", "4 int32 age"],
+        "users.User": ["1 string username", "2 int32 user_id"],
+        "users.CreateUserRequest": ["1 string username"],
+        "users.CreateUserResult": ["1 users.User user"],
+        "users.GetUsersRequest": ["1 repeated users.User user"],
+        "users.GetUsersResult": ["1 users.User user"],
+    }.items(),
+)
+def test_messages_are_those_that_callers_have_compiled(generated_examples, message, fields):
+    """Callers and servers here are made of the same files, and would not see a number change."""
+    descriptor = descriptor_pool.Default().FindMessageTypeByName(message)
+    as_proto = descriptor_pb2.DescriptorProto()
+    descriptor.CopyToProto(as_proto)
+    assert [spelt(field) for field in as_proto.field] == fields
+
+
+def spelt(field):
+    kind = field.type_name.removeprefix(".")
+    kind = kind or descriptor_pb2.FieldDescriptorProto.Type.Name(field.type)[5:].lower()
+    repeated = "repeated " if field.label == field.LABEL_REPEATED else ""
+    return f"{field.number} {repeated}{kind} {field.name}"
 
 
 @pytest.mark.parametrize(
