@@ -31,6 +31,11 @@ def test_a_service_without_reflection(transom, mute, generated_examples, source)
     assert gateway.get("/unary.Unary/GetServerResponse", JSON, b"{}")[0] == 404
 
 
+def test_it_is_mute_indeed(mute):
+    command = [BINARY, "serve", "--listen", "127.0.0.1:0", *upstream_flags(mute)]
+    assert subprocess.run(command, capture_output=True, timeout=20).returncode == 78
+
+
 def test_protos_of_a_service_that_is_not_there_are_served_by_name_alone(transom, mute):
     gateway = transom("serve", *upstream_flags(mute), "--proto", PROTOS)
     status, body = gateway.json("/unary.Unary/GetServerResponse", headers=JSON, data=b"{}")
