@@ -10,6 +10,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from protocols import ANSWERED, ASKED, CALLERS, OK, Method, Outcome
 
+NOT_IMPLEMENTED = {"code": 12, "message": "Method not implemented!"}
 
 
 def texts(messages):
@@ -18,10 +19,6 @@ def texts(messages):
 
 def at(latitude, longitude):
     return {"latitude": latitude, "longitude": longitude}
-
-
-def not_implemented():
-    return {"code": 12, "message": "Method not implemented!"}
 
 
 SOUTH_CAPE = {"name": "South Cape", "location": at(-35.35, -15.2)}
@@ -55,8 +52,8 @@ CALLS = [
     ),
     ("users.Users/GetUsers", [{"user": [one["user"] for one in MANY_USERS]}], MANY_USERS, OK),
     ("users.Users/GetUsers", [{}], [], OK),
-    ("coprocess.Dispatcher/Dispatch", [{"hookName": "MyHook"}], [], not_implemented()),
-    ("coprocess.Dispatcher/DispatchEvent", [{"payload": "{}"}], [], not_implemented()),
+    ("coprocess.Dispatcher/Dispatch", [{"hookName": "MyHook"}], [], NOT_IMPLEMENTED),
+    ("coprocess.Dispatcher/DispatchEvent", [{"payload": "{}"}], [], NOT_IMPLEMENTED),
     ("routeguide.RouteGuide/GetFeature", [at(-35.2001, -15.1001)], [LIGHTHOUSE], OK),
     (
         "routeguide.RouteGuide/GetFeature",
