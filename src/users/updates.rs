@@ -177,3 +177,178 @@ fn missed(error: FeedError) -> Status {
         FeedError::Store(error) => refusal::store(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::Pin, sync::Arc, time::SystemTime};
+
+    use pbjson_types::FieldMask;
+    use tokio::sync::mpsc;
+    use tokio_stream::wrappers::ReceiverStream;
+    use tonic::Code;
+    use uuid::Uuid;
+
+    use super::{super::store::stub::StubStore, *};
+    use crate::users::{PasswordHasher, Store as _, UserPatch};
+
+    struct Caller {
+        requests: Option<mpsc::Sender<Result<UserUpdateRequest, Status>>>,
+        answers: Pin<Box<dyn Stream<Item = Result<User, Status>> + Send>>,
+    }
+
+    impl Caller {
+        fn new(service: &UserService) -> Self {
+            let (sender, receiver) = mpsc::channel(1_000);
+            let answers = answers(service.clone(), ReceiverStream::new(receiver));
+            Self { requests: Some(sender), answers: Box::pin(answers) }
+        }
+
+        fn send(&self, request: UserUpdateRequest) {
+            self.requests.as_ref().unwrap().try_send(Ok(request)).unwrap();
+        }
+
+        async fn next(&mut self) -> User {
+            self.answers.next().await.unwrap().unwrap()
+        }
+
+        async fn has_nothing(&mut self) -> bool {
+            futures_util::poll!(self.answers.next()).is_pending()
+        }
+    }
+
+    fn id(number: u32) -> String {
+        Uuid::from_u128(u128::from(number)).to_string()
+    }
+
+    fn rename(number: u32, name: &str) -> UserUpdateRequest {
+        UserUpdateRequest {
+            user_id: id(number),
+            name: name.into(),
+            update_mask: Some(FieldMask { paths: vec!["name".into()] }),
+            ..Default::default()
+        }
+    }
+
+    fn subscribe(user_id: String) -> UserUpdateRequest {
+        UserUpdateRequest { user_id, ..Default::default() }
+    }
+
+    fn service(users: u32) -> (UserService, Arc<StubStore>) {
+        let store = Arc::new(StubStore::with_users(users));
+        let feed = Feed::new(store.clone());
+        let running = feed.clone();
+        tokio::spawn(async move { running.run().await });
+        let hasher = PasswordHasher::new(1, 1);
+        (UserService::new(store.clone(), feed, hasher, || SystemTime::UNIX_EPOCH), store)
+    }
+
+    #[tokio::test]
+    async fn who_only_changes_hears_of_own_changes_and_is_done() {
+        let (service, _) = service(2);
+        let mut caller = Caller::new(&service);
+        for number in 0..300 {
+            caller.send(rename(1 + number % 2, &number.to_string()));
+        }
+        caller.requests = None;
+        for number in 0..300 {
+            let user = caller.next().await;
+            assert_eq!((user.id, user.name), (id(1 + number % 2), number.to_string()));
+        }
+        assert!(caller.answers.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_subscribes_hears_of_everyones_changes_in_order_each_once() {
+        let (service, store) = service(3);
+        let mut caller = Caller::new(&service);
+        caller.send(subscribe(id(1)));
+        caller.send(subscribe(id(1)));
+        // Answered, so the subscription holds: requests are taken one after the other.
+        caller.send(rename(2, "own"));
+        assert_eq!(caller.next().await.name, "own");
+        caller.requests = None;
+
+        let mut another = Caller::new(&service);
+        another.send(rename(1, "a"));
+        another.send(rename(3, "not asked for"));
+        another.send(rename(1, "b"));
+        for _ in 0..3 {
+            another.next().await;
+        }
+        for name in ["a", "b"] {
+            assert_eq!(caller.next().await.name, name);
+        }
+        store.delete(&id(1), 0).await.unwrap();
+        service.feed().look();
+        let gone = User { id: id(1), ..User::default() };
+        assert_eq!(caller.next().await, gone);
+        assert!(caller.has_nothing().await, "it stays until it leaves");
+    }
+
+    #[tokio::test]
+    async fn an_own_change_to_a_subscribed_user_is_told_once() {
+        let (service, _) = service(2);
+        let mut caller = Caller::new(&service);
+        caller.send(subscribe(String::new()));
+        caller.send(rename(1, "a"));
+        caller.send(subscribe(id(1)));
+        caller.send(rename(2, "b"));
+        assert_eq!(caller.next().await.name, "a");
+        assert_eq!(caller.next().await.name, "b");
+        assert!(caller.has_nothing().await);
+    }
+
+    #[tokio::test]
+    async fn what_was_before_a_subscription_is_not_told() {
+        let (service, store) = service(2);
+        let mut caller = Caller::new(&service);
+        caller.send(rename(1, "first"));
+        assert_eq!(caller.next().await.name, "first");
+        let patch = UserPatch { name: Some("before".into()), ..UserPatch::default() };
+        store.update(&id(2), patch, 0).await.unwrap();
+        caller.send(subscribe(id(2)));
+        caller.send(rename(1, "second"));
+        assert_eq!(caller.next().await.name, "second");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_cannot_be_done_ends_the_call_with_why() {
+        let mask = |path: &str| Some(FieldMask { paths: vec![path.into()] });
+        let nobody = id(9);
+        for (request, code, message) in [
+            (subscribe(nobody.clone()), Code::NotFound, format!("User {nobody} not found")),
+            (rename(9, "x"), Code::NotFound, format!("User {nobody} not found")),
+            (
+                UserUpdateRequest { update_mask: mask("password"), ..rename(1, "") },
+                Code::InvalidArgument,
+                "Invalid mask".into(),
+            ),
+            (
+                UserUpdateRequest { update_mask: mask("email"), ..rename(1, "") },
+                Code::InvalidArgument,
+                "Invalid email".into(),
+            ),
+        ] {
+            let (service, _) = service(1);
+            let mut caller = Caller::new(&service);
+            caller.send(rename(1, "done"));
+            assert_eq!(caller.next().await.name, "done");
+            caller.send(request);
+            let status = caller.answers.next().await.unwrap().unwrap_err();
+            assert_eq!((status.code(), status.message()), (code, message.as_str()));
+            assert!(caller.answers.next().await.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn one_call_subscribes_to_so_many() {
+        let (service, _) = service(SUBSCRIPTION_LIMIT as u32 + 1);
+        let (sender, receiver) = mpsc::channel(2_000);
+        let mut answers = Box::pin(answers(service.clone(), ReceiverStream::new(receiver)));
+        for number in 1..=SUBSCRIPTION_LIMIT as u32 + 1 {
+            sender.try_send(Ok(subscribe(id(number)))).unwrap();
+        }
+        let status = answers.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+    }
+}
