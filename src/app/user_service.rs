@@ -38,6 +38,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let hooks = Hooks {
         readiness: readiness.clone(),
         end_streams: Box::new(|| {}),
+        tells_caller_address: false,
         before_workers_stop: async { bundle.store().close().await },
     };
     tokio::select! {
