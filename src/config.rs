@@ -22,7 +22,7 @@ mod pages;
 mod upstream;
 
 pub use cors::Cors;
-pub use database::Database;
+pub use database::{Database, PostgresUrl};
 pub use deadlines::Deadlines;
 pub use drain::Drain;
 pub use limits::Limits;

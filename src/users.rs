@@ -10,8 +10,8 @@ mod store;
 pub use password::PasswordHasher;
 pub use service::UserService;
 pub use store::{
-    Change, Credentials, KeyRecord, NewUser, RefreshToken, Refreshed, SqliteStore, Store,
-    StoreError, UserPatch, UserRecord,
+    Change, Credentials, KeyRecord, NewUser, PostgresStore, RefreshToken, Refreshed, SqliteStore,
+    Store, StoreError, UserPatch, UserRecord,
 };
 
 /// Generated from `proto/user/v1`.

@@ -1,6 +1,6 @@
 //! `transom serve`: the gateway, in front of the bundled service or of remote ones.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, users,
@@ -15,7 +15,7 @@ use crate::{
         Upstream,
         schema_source::{self, Described, Source},
     },
-    users::{DESCRIPTOR_SET, SqliteStore, Store as _},
+    users::{DESCRIPTOR_SET, Store},
 };
 
 /// How long to wait before asking an upstream again: doubled each time, up to the second.
@@ -78,7 +78,7 @@ fn check_pages(gateway: &Gateway, pages: &Pages) -> Result<(), Error> {
 
 /// What is behind the gateway.
 enum Behind {
-    Users(SqliteStore),
+    Users(Arc<dyn Store>),
     Remote(Vec<Remote>),
 }
 
@@ -109,7 +109,9 @@ impl Behind {
             .deadlines(config.deadlines.clone())
             .cors(config.cors.clone());
         match self {
-            Self::Users(store) => builder.service(DESCRIPTOR_SET, users::service(store.clone())),
+            Self::Users(store) => {
+                builder.service(DESCRIPTOR_SET, users::service(Arc::clone(store)))
+            }
             Self::Remote(remotes) => describe(remotes, builder),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     layers,
     server::{self, Hooks, Readiness},
-    users::{DESCRIPTOR_SET, Store as _},
+    users::DESCRIPTOR_SET,
 };
 
 /// The service's full name.
@@ -26,7 +26,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let readiness = Readiness::new();
     let rpc_services = RpcServices::new().await;
     rpc_services.describe(&[NAME.to_owned()], &[DESCRIPTOR_SET.into()]);
-    let routes = Routes::new(users::service(store.clone())).into_axum_router();
+    let routes = Routes::new(users::service(std::sync::Arc::clone(&store))).into_axum_router();
     let service = layers::stack(
         server::router(routes.merge(rpc_services.router()), readiness.clone(), &config.pages),
         &config,

@@ -1,23 +1,26 @@
 //! The bundled service, as both commands run it.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use super::Error;
 use crate::{
     config::Database,
-    users::{PasswordHasher, SqliteStore, UserService, UserServiceServer},
+    users::{PasswordHasher, PostgresStore, SqliteStore, Store, UserService, UserServiceServer},
 };
 
-pub(super) async fn open_store(database: &Database) -> Result<SqliteStore, Error> {
-    match database {
-        Database::SqliteFile(file) => SqliteStore::open(file).await,
-        Database::SqliteMemory => SqliteStore::in_memory().await,
-    }
-    .map_err(|error| Error::Store(database.clone(), error))
+pub(super) async fn open_store(database: &Database) -> Result<Arc<dyn Store>, Error> {
+    let opened: Result<Arc<dyn Store>, _> = match database {
+        Database::SqliteFile(file) => SqliteStore::open(file).await.map(|s| Arc::new(s) as _),
+        Database::SqliteMemory => SqliteStore::in_memory().await.map(|s| Arc::new(s) as _),
+        Database::Postgres(url) => {
+            PostgresStore::open(url.expose()).await.map(|s| Arc::new(s) as _)
+        }
+    };
+    opened.map_err(|error| Error::Store(database.clone(), error))
 }
 
-pub(super) fn service(store: SqliteStore) -> UserServiceServer<UserService> {
+pub(super) fn service(store: Arc<dyn Store>) -> UserServiceServer<UserService> {
     let hasher = PasswordHasher::new(std::thread::available_parallelism().map_or(1, Into::into));
     #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
-    UserServiceServer::new(UserService::new(std::sync::Arc::new(store), hasher, SystemTime::now))
+    UserServiceServer::new(UserService::new(store, hasher, SystemTime::now))
 }

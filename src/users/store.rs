@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+mod postgres;
 mod sqlite;
 
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
 /// A user as it is kept.
