@@ -1,26 +1,45 @@
 //! The bundled service, as both commands run it.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::Error;
 use crate::{
-    config::Database,
-    users::{PasswordHasher, PostgresStore, SqliteStore, Store, UserService, UserServiceServer},
+    config::{Auth, AuthMode, Config, Database},
+    users::{AuthOptions, Bundle, BundleOptions, PostgresStore, SqliteStore, Store},
 };
 
-pub(super) async fn open_store(database: &Database) -> Result<Arc<dyn Store>, Error> {
-    let opened: Result<Arc<dyn Store>, _> = match database {
-        Database::SqliteFile(file) => SqliteStore::open(file).await.map(|s| Arc::new(s) as _),
-        Database::SqliteMemory => SqliteStore::in_memory().await.map(|s| Arc::new(s) as _),
+/// The service that `config` describes, on its store.
+pub(super) async fn open(config: &Config) -> Result<Bundle, Error> {
+    let database = &config.database;
+    let failed = |error| Error::Store(database.clone(), error);
+    let store: Arc<dyn Store> = match database {
+        Database::SqliteFile(file) => Arc::new(SqliteStore::open(file).await.map_err(failed)?),
+        Database::SqliteMemory => Arc::new(SqliteStore::in_memory().await.map_err(failed)?),
         Database::Postgres(url) => {
-            PostgresStore::open(url.expose()).await.map(|s| Arc::new(s) as _)
+            Arc::new(PostgresStore::open(url.expose()).await.map_err(failed)?)
         }
     };
-    opened.map_err(|error| Error::Store(database.clone(), error))
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
+    Bundle::open(store, options(&config.auth), SystemTime::now).await.map_err(failed)
 }
 
-pub(super) fn service(store: Arc<dyn Store>) -> UserServiceServer<UserService> {
-    let hasher = PasswordHasher::new(std::thread::available_parallelism().map_or(1, Into::into));
-    #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
-    UserServiceServer::new(UserService::new(store, hasher, SystemTime::now))
+fn options(auth: &Auth) -> BundleOptions {
+    BundleOptions {
+        requires_token: auth.mode == AuthMode::Jwt,
+        hides_existing_email: auth.hide_existing_email,
+        password_queue_limit: auth.password_queue_limit,
+        auth: AuthOptions {
+            issuer: auth.issuer.clone(),
+            audience: auth.audience.clone(),
+            access_token_lifetime: Duration::from_secs(auth.access_token_s),
+            refresh_token_lifetime: Duration::from_secs(auth.refresh_token_s),
+            key_lifetime: Duration::from_secs(auth.key_s),
+            account_attempts_per_minute: auth.account_attempts_per_minute,
+            address_attempts_per_minute: auth.address_attempts_per_minute,
+        },
+        ..BundleOptions::default()
+    }
 }

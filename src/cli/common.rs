@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::Error;
 use crate::{
-    config::{Config, Database},
+    config::{AuthMode, Config, Database},
     schema::{Position, Problem},
 };
 
@@ -19,6 +19,10 @@ pub(super) struct Common {
     /// [default: sqlite:transom.db]
     #[arg(long, value_name = "STORE", env = "TRANSOM_DATABASE", hide_env_values = true)]
     database: Option<Database>,
+
+    /// Whether callers show a token: jwt, or off [default: off]
+    #[arg(long, value_name = "MODE", env = "TRANSOM_AUTH")]
+    auth: Option<AuthMode>,
 
     /// Listen on an address that is not loopback although callers are not authenticated
     #[arg(long, env = "TRANSOM_ALLOW_UNAUTHENTICATED")]
@@ -99,6 +103,7 @@ impl Common {
         if let Some(database) = &self.database {
             config.database = database.clone();
         }
+        config.auth.mode = self.auth.unwrap_or(config.auth.mode);
         config.allow_unauthenticated |= self.allow_unauthenticated;
         Ok(config)
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 mod postgres;
 mod sqlite;
+#[cfg(test)]
+pub(super) mod stub;
 
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what a test unwraps, it asserts
 
+#[cfg(feature = "users")]
+mod auth;
 mod cases;
 mod connect;
 mod cors;

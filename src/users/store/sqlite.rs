@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    SqlSafeStr as _, Sqlite, Transaction,
+    Connection as _, SqlSafeStr as _, Sqlite, SqliteConnection, Transaction,
     migrate::{Migration, MigrationType, Migrator},
     sqlite::{
         SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -70,12 +70,12 @@ impl SqliteStore {
         migrate(&writer).await?;
         Ok(Self { readers: writer.clone(), writer })
     }
+}
 
-    /// A transaction that has the right to write from its begin: it waits for others there, and
-    /// not where it could only fail.
-    async fn write(pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        pool.begin_with("BEGIN IMMEDIATE").await.map_err(refused)
-    }
+/// A transaction that has the right to write from its begin: it waits for others there, and not
+/// where it could only fail.
+async fn begin(writer: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, StoreError> {
+    writer.begin_with("BEGIN IMMEDIATE").await.map_err(refused)
 }
 
 /// `work` with a transaction, committed if it succeeds.
@@ -83,11 +83,22 @@ macro_rules! writing {
     ($store:ident, |$transaction:ident| $work:expr) => {{
         let pool = $store.writer.clone();
         to_its_end(async move {
-            let mut begun = SqliteStore::write(&pool).await?;
+            let mut writer = pool.acquire().await.map_err(refused)?;
+            let mut begun = begin(&mut writer).await?;
             let $transaction = &mut *begun;
-            let done = $work.await?;
-            begun.commit().await.map_err(refused)?;
-            Ok(done)
+            let done = match $work.await {
+                Ok(done) => begun.commit().await.map_err(refused).map(|()| done),
+                Err(error) => match begun.rollback().await {
+                    Ok(()) => return Err(error),
+                    Err(_) => Err(error),
+                },
+            };
+            if done.is_err() {
+                // A full disk ends a transaction by itself. Then sqlx and SQLite are not of one
+                // mind any more whether there is one on this connection.
+                writer.close_on_drop();
+            }
+            done
         })
         .await
     }};
@@ -340,6 +351,7 @@ mod tests {
         assert!(matches!(full, StoreError::Full), "{full}");
         assert_eq!(store.page("", 1_000).await.unwrap().len(), kept);
         assert_eq!(store.last_change().await.unwrap(), kept as i64);
+        // As an administrator makes room: the same process goes on.
         sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.writer).await.unwrap();
         store.insert(user(9, "again@x")).await.unwrap();
     }
@@ -350,7 +362,8 @@ mod tests {
         let path = folder.path().join("users.db");
         let other = SqliteStore::open(&path).await.unwrap();
         let store = SqliteStore::open_waiting(&path, Duration::from_millis(10)).await.unwrap();
-        let held = SqliteStore::write(&other.writer).await.unwrap();
+        let mut writer = other.writer.acquire().await.unwrap();
+        let held = begin(&mut writer).await.unwrap();
         let busy = store.insert(user(1, "a@x")).await.unwrap_err();
         assert!(matches!(busy, StoreError::Unavailable(_)), "{busy}");
         assert_eq!(store.find("id-1").await.unwrap(), None);
