@@ -8,7 +8,7 @@ use std::{
 use super::Error;
 use crate::{
     config::{Auth, AuthMode, Config, Database},
-    users::{AuthOptions, Bundle, BundleOptions, SqliteStore, Store},
+    users::{AuthOptions, Bundle, BundleOptions, PostgresStore, SqliteStore, Store},
 };
 
 /// The service that `config` describes, on its store.
@@ -25,6 +25,9 @@ pub(super) async fn open_with(
     let store: Arc<dyn Store> = match database {
         Database::SqliteFile(file) => Arc::new(SqliteStore::open(file).await.map_err(failed)?),
         Database::SqliteMemory => Arc::new(SqliteStore::in_memory().await.map_err(failed)?),
+        Database::Postgres(url) => {
+            Arc::new(PostgresStore::open(url.expose()).await.map_err(failed)?)
+        }
     };
     #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
     Bundle::open(store, options, SystemTime::now).await.map_err(failed)

@@ -14,6 +14,8 @@ mod http_body;
 mod limits;
 mod matrix;
 mod ndjson;
+#[cfg(feature = "users")]
+mod postgres;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
 #[cfg(feature = "cli")]

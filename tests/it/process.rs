@@ -151,6 +151,11 @@ fn what_cannot_work_is_refused_with_a_reason_and_a_code() {
     for (arguments, code, part) in [
         (&["--listen", "0.0.0.0:0"][..], 78, "--allow-unauthenticated"),
         (&["--database", "mysql://x"], 2, "sqlite:FILE"),
+        (
+            &["--listen", "127.0.0.1:0", "--database", "postgres://ada:secret@127.0.0.1:1/users"],
+            1,
+            "user store postgres://ada@127.0.0.1:1/users: ",
+        ),
         (&["--listen", "nowhere"], 2, "--listen"),
         (&["--config", "/nonexistent.toml"], 78, "/nonexistent.toml"),
         (&["--listen", "127.0.0.1:0", "--database", "sqlite:/nonexistent/x.db"], 1, "user store"),
@@ -168,6 +173,7 @@ fn what_cannot_work_is_refused_with_a_reason_and_a_code() {
         let (exit, error) = fails(arguments);
         assert_eq!(exit, code, "{arguments:?}: {error}");
         assert!(error.contains(part), "{arguments:?}: {error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }
 
