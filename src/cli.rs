@@ -13,10 +13,12 @@ mod routes;
 mod schema;
 mod serve;
 mod user_service;
+mod users;
 mod version;
 
 pub use common::LogFormat;
 pub use explain::Explanation;
+pub use users::{Error as UsersError, UsersCommand};
 
 /// What the command line asks for.
 pub enum Action {
@@ -26,6 +28,8 @@ pub enum Action {
     UserService(Box<Config>, LogFormat),
     /// Explain requests.
     Explain(Box<Explanation>),
+    /// Call a user service.
+    Users(Box<UsersCommand>),
     /// Print this and exit.
     Print(String),
     /// Print this and exit with 1.
@@ -52,6 +56,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::Routes(routes)) => routes.action(),
         Some(Command::Explain(explain)) => explain.action(),
         Some(Command::Check(check)) => check.action(),
+        Some(Command::Users(users)) => Ok(Action::Users(Box::new(users))),
         None => cli.serve.action(),
     }
 }
@@ -136,6 +141,8 @@ enum Command {
     /// Tell what is wrong with schemas, rules and configuration, and what is probably not meant
     #[command(before_help = CHECK_EXAMPLES, after_help = CHECK_EXITS)]
     Check(check::Check),
+    /// List, export, import, create and get users of a running service
+    Users(UsersCommand),
     /// Print the version
     Version,
 }

@@ -11,9 +11,8 @@ use uuid::Uuid;
 use super::{
     NewUser, PasswordHasher, Store, StoreError, UserRecord,
     v1::{
-        BulkCreateResponse, CreateUserRequest, DeleteUserRequest, GetUserRequest,
-        ListUsersRequest, UpdateUserRequest, User, UserStatus, UserUpdateRequest,
-        user_service_server,
+        BulkCreateResponse, CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest,
+        UpdateUserRequest, User, UserStatus, UserUpdateRequest, user_service_server,
     },
 };
 
@@ -117,10 +116,7 @@ impl<S: Store> user_service_server::UserService for UserService<S> {
         Ok(Response::new(Box::pin(users)))
     }
 
-    async fn update_user(
-        &self,
-        _: Request<UpdateUserRequest>,
-    ) -> Result<Response<User>, Status> {
+    async fn update_user(&self, _: Request<UpdateUserRequest>) -> Result<Response<User>, Status> {
         Err(Status::unimplemented("UpdateUser is not implemented yet"))
     }
 
