@@ -142,6 +142,7 @@ enum Command {
     #[command(before_help = CHECK_EXAMPLES, after_help = CHECK_EXITS)]
     Check(check::Check),
     /// List, export, import, create and get users of a running service
+    #[command(before_help = users::EXAMPLES, after_help = users::EXITS)]
     Users(UsersCommand),
     /// Print the version
     Version,

@@ -24,6 +24,16 @@ mod stop;
 mod stub;
 mod user_list;
 
+pub(super) const EXAMPLES: &str = "Examples:
+  transom users list --limit 20
+  transom users export users.jsonl
+  transom users import users.jsonl --url http://127.0.0.1:50051";
+
+pub(super) const EXITS: &str = "Exit codes:
+  0  done
+  1  the service refused or could not be reached, or some rows were not created
+  2  the command line is wrong";
+
 const LIST_EXAMPLES: &str = "Examples:
   transom users list                                  those of the gateway on 127.0.0.1:8080
   transom users list --limit 20 --output table

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what a test unwraps, it asserts
 
 mod cases;
+#[cfg(all(feature = "cli", feature = "users"))]
+mod cli_users;
 mod connect;
 mod cors;
 mod faults;

@@ -22,7 +22,7 @@ impl Drop for Process {
     }
 }
 
-fn transom(arguments: &[&str]) -> Command {
+pub(crate) fn transom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ours = |name: &str| name.starts_with("TRANSOM_") || name == "RUST_LOG";

@@ -8,6 +8,9 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use super::{Error, channel, client::Client};
 
+/// For calls of one message, if nobody says otherwise.
+const DEADLINE_MS: u64 = 5_000;
+
 #[derive(Args)]
 pub(super) struct Connection {
     /// The gateway, or the service itself (`transom user-service` is http://127.0.0.1:50051)
@@ -22,27 +25,37 @@ pub(super) struct Connection {
     /// those that the machine trusts]
     #[arg(long, value_name = "FILE", env = "TRANSOM_CA_FILE")]
     ca_file: Option<PathBuf>,
+}
 
-    /// How long each attempt at a call of one message may take
+/// What a command has beside it that makes a call of one message.
+#[derive(Args)]
+pub(super) struct Deadline {
+    /// How long each attempt at the call may take
     #[arg(
         long,
         value_name = "MS",
         env = "TRANSOM_DEADLINE_MS",
-        default_value_t = 5_000,
+        default_value_t = DEADLINE_MS,
         value_parser = clap::value_parser!(u64).range(1..=3_600_000),
     )]
     deadline_ms: u64,
 }
 
+impl Default for Deadline {
+    fn default() -> Self {
+        Self { deadline_ms: DEADLINE_MS }
+    }
+}
+
 impl Connection {
     /// A client that connects when it is first needed.
-    pub(super) fn client(&self) -> Result<Client, Error> {
+    pub(super) fn client(&self, deadline: &Deadline) -> Result<Client, Error> {
         let authorization = match &self.token {
             Some(token) => token.authorization()?,
             None => None,
         };
         let channel = channel::lazy(&self.url.0, self.ca_file.as_deref()).map_err(Error::Usage)?;
-        let deadline = Duration::from_millis(self.deadline_ms);
+        let deadline = Duration::from_millis(deadline.deadline_ms);
         Ok(Client::new(channel, self.url.to_string(), authorization, deadline))
     }
 }
@@ -100,9 +113,12 @@ impl Token {
         if token.is_empty() {
             return Ok(None);
         }
+        let no_token = || Error::Usage("the token is not printable ASCII".to_owned());
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(no_token());
+        }
         let value = MetadataValue::try_from(format!("Bearer {token}"));
-        let mut value =
-            value.map_err(|_| Error::Usage("the token is not printable ASCII".to_owned()))?;
+        let mut value = value.map_err(|_| no_token())?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
@@ -118,6 +134,8 @@ mod tests {
     struct Cli {
         #[command(flatten)]
         connection: Connection,
+        #[command(flatten)]
+        deadline: Deadline,
     }
 
     fn parse(arguments: &[&str]) -> Result<Connection, clap::Error> {
@@ -129,7 +147,10 @@ mod tests {
         let told = |token: &str| {
             let connection = parse(&["--token", token]).unwrap();
             let token = format!("{:?}", connection.token);
-            format!("{token} {:?}", connection.client().map(|client| format!("{client:?}")))
+            format!(
+                "{token} {:?}",
+                connection.client(&Deadline::default()).map(|client| format!("{client:?}"))
+            )
         };
         for token in ["s3cret-token", "s3cret\ntoken", "s3crét", "--s3cret"] {
             match token.starts_with('-') {
@@ -157,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_deadline_is_some_time() {
-        assert_eq!(parse(&[]).unwrap().deadline_ms, 5_000);
+        let default = Cli::try_parse_from(["users"]).unwrap().deadline;
+        assert_eq!(default.deadline_ms, 5_000);
         assert!(parse(&["--deadline-ms", "0"]).is_err());
     }
 }

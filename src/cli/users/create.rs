@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{
     Error,
-    connection::Connection,
+    connection::{Connection, Deadline},
     output::{OutputOptions, UserWriter},
 };
 use crate::users::v1::CreateUserRequest;
@@ -25,7 +25,7 @@ pub(super) struct Create {
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
 
-    /// Read the password from standard input, without a line end behind it; none is a user that
+    /// Read the password from standard input, up to a line end behind it; without one, the user
     /// cannot log in
     #[arg(long)]
     password_stdin: bool,
@@ -35,11 +35,14 @@ pub(super) struct Create {
 
     #[command(flatten)]
     connection: Connection,
+
+    #[command(flatten)]
+    deadline: Deadline,
 }
 
 impl Create {
     pub(super) async fn run(self, output: &mut dyn Write) -> Result<u8, Error> {
-        let client = self.connection.client()?;
+        let client = self.connection.client(&self.deadline)?;
         let password = match self.password_stdin {
             true if io::stdin().is_terminal() => {
                 let error = "--password-stdin: a terminal would show the password: send it through \

@@ -12,7 +12,7 @@ use super::{
     Error,
     atomic_file::AtomicFile,
     client::Client,
-    connection::Connection,
+    connection::{Connection, Deadline},
     list::write_users,
     output::{Output, UserWriter},
     progress::Progress,
@@ -35,7 +35,7 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) async fn run(self, output: &mut dyn Write) -> Result<u8, Error> {
-        let client = self.connection.client()?;
+        let client = self.connection.client(&Deadline::default())?;
         match self.file.filter(|file| file.as_os_str() != "-") {
             Some(file) => to_file(&client, &file).await?,
             None => {

@@ -74,6 +74,15 @@ impl Failure {
         self.code == Code::DeadlineExceeded
     }
 
+    /// Whether the service may have done a part of what it was asked.
+    pub(super) fn may_have_done(&self) -> bool {
+        let is_refusal = matches!(
+            self.code,
+            Code::Unimplemented | Code::Unauthenticated | Code::PermissionDenied
+        );
+        !self.is_unsent && !is_refusal
+    }
+
     pub(super) fn is_unavailable(&self) -> bool {
         self.code == Code::Unavailable
     }

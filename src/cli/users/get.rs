@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     Error,
-    connection::Connection,
+    connection::{Connection, Deadline},
     output::{OutputOptions, UserWriter},
 };
 
@@ -20,11 +20,14 @@ pub(super) struct Get {
 
     #[command(flatten)]
     connection: Connection,
+
+    #[command(flatten)]
+    deadline: Deadline,
 }
 
 impl Get {
     pub(super) async fn run(self, output: &mut dyn Write) -> Result<u8, Error> {
-        let user = self.connection.client()?.get(&self.id).await?;
+        let user = self.connection.client(&self.deadline)?.get(&self.id).await?;
         UserWriter::new(output, self.output.format())?.write(&user)?;
         Ok(0)
     }

@@ -16,7 +16,12 @@ use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
 use super::{
-    Error, client::Client, connection::Connection, failure::Failure, progress::Progress, stop::Stop,
+    Error,
+    client::Client,
+    connection::{Connection, Deadline},
+    failure::Failure,
+    progress::Progress,
+    stop::Stop,
 };
 use crate::users::v1::BulkCreateResponse;
 
@@ -65,7 +70,7 @@ enum SummaryFormat {
 
 impl Import {
     pub(super) async fn run(self, output: &mut dyn Write) -> Result<u8, Error> {
-        let client = self.connection.client()?;
+        let client = self.connection.client(&Deadline::default())?;
         let source = Source::open(&self.file, client.url(), self.restart)?;
         let Source { input, journal, position, tally, progress } = source;
         let reader = BatchReader::new(input, position, self.batch as usize, self.strict);
@@ -131,10 +136,10 @@ impl Source {
                 Earlier::Here(position, tally) => {
                     file.seek(SeekFrom::Start(position.offset_bytes)).map_err(failed)?;
                     (source.position, source.tally) = (position, tally);
-                    let Position { lines, .. } = position;
                     let note = format!(
-                        "going on behind line {lines}, where an earlier run ended: {tally}; \
-                         --restart begins anew"
+                        "going on with line {}, as an earlier run ended before it: {tally}; \
+                         --restart begins anew",
+                        position.lines + 1
                     );
                     source.progress.note(&note);
                 }
@@ -257,9 +262,9 @@ impl Run {
     }
 
     fn failed(&self, failure: &Failure, batch: &Batch) -> String {
-        let what = match failure.is_unsent() {
-            true => String::new(),
-            false => format!("\n{}", maybe_created(batch)),
+        let what = match failure.may_have_done() {
+            true => format!("\n{}", maybe_created(batch)),
+            false => String::new(),
         };
         let smaller = match failure.is_deadline() && batch.rows.len() > 1 {
             true => "\na smaller --batch asks less of one call",
@@ -269,13 +274,13 @@ impl Run {
     }
 
     fn interrupted(&self) -> String {
-        format!("interrupted behind line {}{}", self.position.lines, self.how_to_go_on())
+        format!("interrupted{}", self.how_to_go_on())
     }
 
     fn how_to_go_on(&self) -> String {
         match &self.journal {
-            Some(_) => format!("\nthe same command goes on behind line {}", self.position.lines),
-            None => format!("\nthe first {} lines are done", self.position.lines),
+            Some(_) => format!("\nthe same command goes on with line {}", self.position.lines + 1),
+            None => format!("\nwhat is done ends behind line {}", self.position.lines),
         }
     }
 }

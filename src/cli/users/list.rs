@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     Error,
-    connection::Connection,
+    connection::{Connection, Deadline},
     output::{OutputOptions, UserWriter},
     user_list::UserList,
 };
@@ -32,7 +32,7 @@ impl List {
     pub(super) async fn run(self, output: &mut dyn Write) -> Result<u8, Error> {
         let limit = self.limit.unwrap_or(u64::MAX);
         let page_size = self.page_size.min(i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
-        let mut users = self.connection.client()?.list(page_size);
+        let mut users = self.connection.client(&Deadline::default())?.list(page_size);
         let mut writer = UserWriter::new(output, self.output.format())?;
         write_users(&mut users, limit, &mut writer, |_| ()).await?;
         Ok(0)

@@ -28,11 +28,10 @@ impl Tally {
     /// For programs.
     pub(super) fn json(&self, is_finished: bool) -> String {
         let Self { created, not_created, malformed } = self;
-        let is_finished = serde_json::json!({
-            "created": created, "not_created": not_created, "malformed": malformed,
-            "finished": is_finished,
-        });
-        is_finished.to_string()
+        format!(
+            "{{\"created\":{created},\"not_created\":{not_created},\"malformed\":{malformed},\
+             \"finished\":{is_finished}}}"
+        )
     }
 }
 
@@ -72,5 +71,7 @@ mod tests {
              1 line malformed"
         );
         assert!(!tally.is_clean());
+        let json = r#"{"created":18,"not_created":4,"malformed":1,"finished":true}"#;
+        assert_eq!(tally.json(true), json);
     }
 }
