@@ -89,7 +89,7 @@ async fn export(
 ) -> Result<u64, Error> {
     let mut writer = UserWriter::new(output, Output::Json)?;
     let told = |count: u64| {
-        if count % 100 == 0 && progress.is_seen() {
+        if count.is_multiple_of(100) && progress.is_seen() {
             progress.at(0, format!("{count} users"));
         }
     };

@@ -85,7 +85,7 @@ impl Import {
             rows: 0,
             started: Instant::now(),
         };
-        let ended = run.to_its_end().await;
+        let ended = run.send_all().await;
         let tally = match self.output {
             SummaryFormat::Text => run.tally.to_string(),
             SummaryFormat::Json => run.tally.json(ended.is_ok()),
@@ -188,7 +188,7 @@ struct Run {
 
 impl Run {
     /// Until everything is done, or what keeps it from that.
-    async fn to_its_end(&mut self) -> Result<(), String> {
+    async fn send_all(&mut self) -> Result<(), String> {
         loop {
             let batch = tokio::select! {
                 biased;

@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
+use tokio::task::AbortHandle;
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use super::{
@@ -37,6 +38,8 @@ struct State {
     /// Calls, as `get_user authorization timeout`; lists with their token.
     calls: Vec<String>,
     connections_refused: usize,
+    /// What carries the connections.
+    links: Vec<AbortHandle>,
 }
 
 enum Answer {
@@ -47,6 +50,8 @@ enum Answer {
 enum Ending {
     Fails(Status),
     Never,
+    /// The connection is gone.
+    Cut,
 }
 
 impl Stub {
@@ -77,6 +82,10 @@ impl Stub {
         self.state.lock().unwrap().breaks.push((users, Ending::Never));
     }
 
+    pub(super) fn cut_list_after(&self, users: usize) {
+        self.state.lock().unwrap().breaks.push((users, Ending::Cut));
+    }
+
     pub(super) fn refuse_connections(&self, count: usize) {
         self.state.lock().unwrap().connections_refused = count;
     }
@@ -98,7 +107,12 @@ impl Stub {
                         return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
                     }
                 }
-                let (here, there) = tokio::io::duplex(64 << 10);
+                let (here, mut near) = tokio::io::duplex(64 << 10);
+                let (mut far, there) = tokio::io::duplex(64 << 10);
+                let link = tokio::spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+                stub.state.lock().unwrap().links.push(link.abort_handle());
                 let server = Server::builder().add_service(UserServiceServer::new(stub));
                 let incoming =
                     stream::iter([Ok::<_, std::io::Error>(there)]).chain(stream::pending());
@@ -168,6 +182,16 @@ impl UserService for Stub {
         Ok(Response::new(match ending {
             Ending::Fails(status) => Box::pin(users.chain(stream::iter([Err(status)]))),
             Ending::Never => Box::pin(users.chain(stream::pending())),
+            Ending::Cut => {
+                let links = std::mem::take(&mut state.links);
+                // Not before the users are on their way.
+                let cut = async move {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    links.iter().for_each(AbortHandle::abort);
+                    std::future::pending().await
+                };
+                Box::pin(users.chain(stream::once(cut)))
+            }
         }))
     }
 

@@ -100,6 +100,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_list_outlives_its_connection() {
+        let stub = Stub::with_users(5);
+        stub.cut_list_after(2);
+        stub.cut_list_after(1);
+        assert_eq!(read(&stub).await, (ids_of(5), Ok(())));
+        assert_eq!(stub.calls().len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn it_is_given_up_after_three_attempts_without_a_user() {
         let stub = Stub::with_users(5);
         for users in [1, 0, 0] {
