@@ -26,8 +26,9 @@ use transom::{
     users::{
         DESCRIPTOR_SET, UserServiceServer,
         v1::{
-            BulkCreateResponse, CreateUserRequest, GetUserRequest, ListUsersRequest, User,
-            UserStatus, UserUpdateRequest, user_service_server::UserService,
+            BulkCreateResponse, CreateUserRequest, DeleteUserRequest, GetUserRequest,
+            ListUsersRequest, UpdateUserRequest, User, UserStatus, UserUpdateRequest,
+            user_service_server::UserService,
         },
     },
 };
@@ -61,6 +62,17 @@ impl UserService for Memory {
         let user = User::clone(&self.0);
         let users = stream::once(async { Ok(user) }).chain(stream::pending());
         Ok(Response::new(Box::pin(users)))
+    }
+
+    async fn update_user(&self, _: Request<UpdateUserRequest>) -> Result<Response<User>, Status> {
+        Err(Status::unimplemented("only read"))
+    }
+
+    async fn delete_user(
+        &self,
+        _: Request<DeleteUserRequest>,
+    ) -> Result<Response<pbjson_types::Empty>, Status> {
+        Err(Status::unimplemented("only read"))
     }
 
     async fn bulk_create_users(
@@ -102,11 +114,13 @@ async fn through_transom(address: SocketAddr, memory: Memory) -> Result<(), Erro
     let mut config = Config::default();
     // As an upstream it has every stream of a gateway on one connection.
     config.listener.http2.max_streams = 20_000;
-    let gateway =
-        Gateway::builder().service(DESCRIPTOR_SET, UserServiceServer::new(memory)).build()?;
+    let gateway = Gateway::builder()
+        .service(DESCRIPTOR_SET, UserServiceServer::new(memory))
+        .expose(&["user.v1.UserService".to_owned()])
+        .build()?;
     let readiness = Readiness::new();
     let router = Router::new().fallback_service(gateway.clone());
-    let router = server::router(router, readiness.clone(), &config.pages);
+    let router = server::router(router, readiness.clone(), None, &config.pages);
     let front = server::front(router, &config.pages, gateway.clone());
     let service = layers::stack(front, &config);
     let listener = server::bind(address, config.listener.backlog)?;

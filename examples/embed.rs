@@ -10,23 +10,26 @@
 
 #![allow(clippy::print_stdout)] // an example talks
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use axum::{Router, routing::get};
 use transom::{
     Gateway,
-    users::{DESCRIPTOR_SET, PasswordHasher, SqliteStore, UserService, UserServiceServer},
+    users::{Bundle, BundleOptions, DESCRIPTOR_SET, SqliteStore},
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Any tonic service: here, the one that comes with Transom.
-    let store = SqliteStore::in_memory().await?;
-    let service = UserService::new(store, PasswordHasher::new(2), now);
+    let store = Arc::new(SqliteStore::in_memory().await?);
+    let users = Bundle::open(store, BundleOptions::default(), now).await?;
 
-    // Its descriptor bytes are all that the gateway knows of it.
-    let gateway =
-        Gateway::builder().service(DESCRIPTOR_SET, UserServiceServer::new(service)).build()?;
+    // Its descriptor bytes are all that the gateway knows of it. They describe two services.
+    let gateway = Gateway::builder()
+        .service(DESCRIPTOR_SET, users.user_service())
+        .expose(&["user.v1.UserService".to_owned()])
+        .build()?;
+    tokio::spawn(async move { users.run().await });
 
     // REST, server-sent events and gRPC-Web, next to routes of your own.
     let app = Router::new().route("/about", get(|| async { "mine" })).fallback_service(gateway);

@@ -65,7 +65,7 @@ async fn serve(config: &Config, options: &config::Upstream) -> Result<(), Box<dy
 
     let readiness = Readiness::new();
     let router = axum::Router::new().fallback_service(gateway.clone());
-    let router = server::router(router, readiness.clone(), &config.pages);
+    let router = server::router(router, readiness.clone(), None, &config.pages);
     let service = layers::stack(router, config);
     let listener = server::bind(([127, 0, 0, 1], 0).into(), config.listener.backlog)?;
     // Callers that come before the workers wait in the backlog.

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::sync::mpsc;
 
 use crate::{
-    config::{Config, Database},
+    config::{AuthMode, Config, Database},
     schema,
     server::{self, Stop},
     upstream::{RemoteError, schema_source::SourceError},
@@ -27,7 +27,7 @@ pub use user_service::user_service;
 pub enum Error {
     #[error(
         "{0} is not a loopback address and callers are not authenticated: listen on 127.0.0.1, \
-         or say --allow-unauthenticated"
+         say --auth jwt, or --allow-unauthenticated"
     )]
     Exposed(SocketAddr),
     #[error(
@@ -84,7 +84,8 @@ fn on_main_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), 
 /// Completes the configuration with what was found out.
 fn listen(config: &mut Config) -> Result<std::net::TcpListener, Error> {
     let address = config.listen;
-    if !address.ip().is_loopback() && !config.allow_unauthenticated {
+    let is_open = config.auth.mode == AuthMode::Off && !config.allow_unauthenticated;
+    if !address.ip().is_loopback() && is_open {
         return Err(Error::Exposed(address));
     }
     let listener =

@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::Deserialize;
 
+mod auth;
 mod cors;
 mod database;
 mod deadlines;
@@ -21,6 +22,7 @@ mod listener;
 mod pages;
 mod upstream;
 
+pub use auth::{Auth, AuthMode};
 pub use cors::Cors;
 pub use database::Database;
 pub use deadlines::Deadlines;
@@ -39,6 +41,8 @@ pub struct Config {
     /// Whether to listen on an address that is not loopback although callers are not
     /// authenticated. Default: false.
     pub allow_unauthenticated: bool,
+    /// Logins and tokens of the bundled user service.
+    pub auth: Auth,
     /// The store of the bundled user service: `sqlite:FILE` or `sqlite::memory:`. Default:
     /// `sqlite:transom.db`.
     pub database: Database,
@@ -59,6 +63,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// What follows from other keys: in front of other people's services there are no keys of
+    /// ours to be shown.
+    pub fn settle(&mut self) {
+        if !self.upstreams.is_empty() {
+            self.pages.jwks.clear();
+        }
+    }
+
     /// What cannot work, by key.
     pub fn check(&self) -> Result<(), String> {
         let Listener { max_connections, first_byte_ms, head_ms, stall_ms, keep_alive_ms, .. } =
@@ -80,6 +92,14 @@ impl Config {
         if let Some((key, _)) = needed.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{key} cannot be 0"));
         }
+        if self.auth.mode == AuthMode::Jwt && !self.upstreams.is_empty() {
+            return Err(
+                "auth.mode: the bundled service has tokens, an upstream has its own; with \
+                        one, `authorization` is passed on to it"
+                    .to_owned(),
+            );
+        }
+        self.auth.check()?;
         self.pages.check()?;
         self.cors.check()
     }
@@ -90,6 +110,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             allow_unauthenticated: false,
+            auth: Auth::default(),
             database: Database::default(),
             upstreams: Vec::new(),
             cors: Cors::default(),

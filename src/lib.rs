@@ -55,6 +55,9 @@ pub mod schema;
 
 pub mod status;
 
+#[cfg(feature = "users")]
+pub mod jwt;
+
 #[doc(inline)]
 pub use gateway::{Gateway, GatewayBuilder};
 

@@ -31,7 +31,7 @@ mod worker;
 pub use connection::CallService;
 pub use docs::Docs;
 pub use front::front;
-pub use pages::router;
+pub use pages::{Jwks, router};
 pub use readiness::{Hold, Readiness};
 
 use crate::config::{Drain, Listener};

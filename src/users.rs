@@ -1,15 +1,34 @@
-//! The bundled user service: `user.v1.UserService` over a store.
+//! The bundled user service: `user.v1.UserService` and `auth.v1.AuthService` over a store.
 //!
-//! A tonic service like any other; it does not know that a gateway exists.
+//! Tonic services like any others; they do not know that a gateway exists. [`Bundle`] is both,
+//! put together.
 
+use std::time::SystemTime;
+
+mod auth;
+mod bulk;
+mod bundle;
+mod feed;
+mod interceptors;
+mod listing;
 mod password;
 mod redacted;
+mod refusal;
 mod service;
 mod store;
+mod updates;
+mod validation;
 
+pub use auth::{AuthOptions, AuthService};
+pub use bundle::{Bundle, BundleOptions, Intercepted};
+pub use feed::Feed;
+pub use interceptors::{Authenticated, Authentication, Logged, Logging};
 pub use password::PasswordHasher;
 pub use service::UserService;
-pub use store::{NewUser, SqliteStore, Store, StoreError, UserRecord};
+pub use store::{
+    Change, Credentials, KeyRecord, NewUser, RefreshToken, Refreshed, SqliteStore, Store,
+    StoreError, UserPatch, UserRecord,
+};
 
 /// Generated from `proto/user/v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::unwrap_used)]
@@ -28,3 +47,12 @@ pub use v1::user_service_server::UserServiceServer;
 
 /// The `FileDescriptorSet` of `user.v1` and `auth.v1`, imports and source positions included.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/users.bin"));
+
+/// The full names of both services.
+pub const SERVICES: [&str; 2] = ["user.v1.UserService", "auth.v1.AuthService"];
+
+/// Microseconds since the Unix epoch.
+fn micros(at: SystemTime) -> i64 {
+    let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}

@@ -29,7 +29,7 @@ pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
         "Transom {VERSION} listens on {url}\n\
          \x20 serves  {services}\n\
          \x20 from    {behind}\n\
-         \x20 speaks  REST/JSON, server-sent events, gRPC-Web, gRPC, Connect\n\
+         \x20 speaks  REST/JSON, server-sent events, NDJSON, WebSocket, gRPC-Web, gRPC, Connect\n\
          \x20 pages   {pages}\n\
          \x20 auth    {}{}\n\
          \x20 try     {try_it}\n",

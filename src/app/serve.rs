@@ -1,6 +1,6 @@
 //! `transom serve`: the gateway, in front of the bundled service or of remote ones.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, users,
@@ -10,12 +10,12 @@ use crate::{
     config::{self, Config, Pages},
     layers,
     schema::Exposure,
-    server::{self, Docs, Hooks, Readiness},
+    server::{self, Docs, Hooks, Jwks, Readiness},
     upstream::{
         Upstream,
         schema_source::{self, Described, Source},
     },
-    users::{DESCRIPTOR_SET, SqliteStore},
+    users::{Bundle, DESCRIPTOR_SET, SERVICES},
 };
 
 /// How long to wait before asking an upstream again: doubled each time, up to the second.
@@ -38,7 +38,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let docs = Docs::new(&gateway.route_table());
     let router =
         rpc_services.router().merge(docs.router(&config.pages)).fallback_service(gateway.clone());
-    let router = server::router(router, readiness.clone(), &config.pages);
+    let router = server::router(router, readiness.clone(), behind.jwks(), &config.pages);
     let front = server::front(router, &config.pages, gateway.clone());
     let service = layers::stack(front, &config);
     let stops = stop_signals()?;
@@ -61,6 +61,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
             result?;
         }
         result = reaching => result?,
+        () = behind.run() => {}
         () = rpc_services.follow(&readiness, || gateway.services()) => {}
     }
     tracing::info!("stopped");
@@ -78,7 +79,7 @@ fn check_pages(gateway: &Gateway, pages: &Pages) -> Result<(), Error> {
 
 /// What is behind the gateway.
 enum Behind {
-    Users(SqliteStore),
+    Users(Box<Bundle>),
     Remote(Vec<Remote>),
 }
 
@@ -91,7 +92,7 @@ struct Remote {
 impl Behind {
     async fn open(config: &Config) -> Result<Self, Error> {
         if config.upstreams.is_empty() {
-            return Ok(Self::Users(users::open_store(&config.database).await?));
+            return Ok(Self::Users(Box::new(users::open(config).await?)));
         }
         let mut remotes = Vec::with_capacity(config.upstreams.len());
         for options in &config.upstreams {
@@ -109,7 +110,14 @@ impl Behind {
             .deadlines(config.deadlines.clone())
             .cors(config.cors.clone());
         match self {
-            Self::Users(store) => builder.service(DESCRIPTOR_SET, users::service(store.clone())),
+            Self::Users(bundle) => {
+                let [users, auth] = SERVICES.map(str::to_owned);
+                builder
+                    .service(DESCRIPTOR_SET, bundle.user_service())
+                    .expose(&[users])
+                    .service(DESCRIPTOR_SET, bundle.auth_service())
+                    .expose(&[auth])
+            }
             Self::Remote(remotes) => describe(remotes, builder),
         }
     }
@@ -148,9 +156,24 @@ impl Behind {
         Ok(())
     }
 
+    /// The keys that tokens of the bundled service are signed with.
+    fn jwks(&self) -> Option<Jwks> {
+        let Self::Users(bundle) = self else { return None };
+        let auth = bundle.auth().clone();
+        Some(Arc::new(move || auth.jwks()))
+    }
+
+    /// What the bundled service does beside its calls, for as long as it is polled.
+    async fn run(&self) {
+        match self {
+            Self::Users(bundle) => bundle.run().await,
+            Self::Remote(_) => std::future::pending().await,
+        }
+    }
+
     async fn close(&self) {
-        if let Self::Users(store) = self {
-            store.close().await;
+        if let Self::Users(bundle) = self {
+            bundle.store().close().await;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `transom user-service`: the bundled service alone, for gRPC callers.
 
+use std::sync::Arc;
+
 use tonic::service::Routes;
 
 use super::{
@@ -8,12 +10,9 @@ use super::{
 use crate::{
     config::Config,
     layers,
-    server::{self, Hooks, Readiness},
-    users::DESCRIPTOR_SET,
+    server::{self, Hooks, Jwks, Readiness},
+    users::{DESCRIPTOR_SET, SERVICES},
 };
-
-/// The service's full name.
-const NAME: &str = "user.v1.UserService";
 
 /// Runs `transom user-service` until it is told to stop; `announce` is given the banner.
 pub fn user_service(config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
@@ -22,28 +21,31 @@ pub fn user_service(config: Config, announce: impl FnOnce(&str)) -> Result<(), E
 
 async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
     let listener = listen(&mut config)?;
-    let store = users::open_store(&config.database).await?;
+    let bundle = users::open(&config).await?;
     let readiness = Readiness::new();
     let rpc_services = RpcServices::new().await;
-    rpc_services.describe(&[NAME.to_owned()], &[DESCRIPTOR_SET.into()]);
-    let routes = Routes::new(users::service(store.clone())).into_axum_router();
-    let service = layers::stack(
-        server::router(routes.merge(rpc_services.router()), readiness.clone(), &config.pages),
-        &config,
-    );
+    let services = SERVICES.map(str::to_owned);
+    rpc_services.describe(&services, &[DESCRIPTOR_SET.into()]);
+    let routes = Routes::new(bundle.user_service()).add_service(bundle.auth_service());
+    let router = routes.into_axum_router().merge(rpc_services.router());
+    let auth = bundle.auth().clone();
+    let jwks: Jwks = Arc::new(move || auth.jwks());
+    let router = server::router(router, readiness.clone(), Some(jwks), &config.pages);
+    let service = layers::stack(router, &config);
     let stops = stop_signals()?;
     announce(&banner::user_service(&config));
     tracing::info!(address = %config.listen, "listening");
     let hooks = Hooks {
         readiness: readiness.clone(),
         end_streams: Box::new(|| {}),
-        before_workers_stop: async { store.close().await },
+        before_workers_stop: async { bundle.store().close().await },
     };
     tokio::select! {
         result = server::run(listener, &config.listener, &config.drain, service, stops, hooks) => {
             result?;
         }
-        () = rpc_services.follow(&readiness, || vec![NAME.to_owned()]) => {}
+        () = rpc_services.follow(&readiness, || services.to_vec()) => {}
+        () = bundle.run() => {}
     }
     tracing::info!("stopped");
     Ok(())

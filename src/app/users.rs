@@ -1,23 +1,42 @@
 //! The bundled service, as both commands run it.
 
-use std::time::SystemTime;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::Error;
 use crate::{
-    config::Database,
-    users::{PasswordHasher, SqliteStore, UserService, UserServiceServer},
+    config::{Auth, AuthMode, Config, Database},
+    users::{AuthOptions, Bundle, BundleOptions, SqliteStore, Store},
 };
 
-pub(super) async fn open_store(database: &Database) -> Result<SqliteStore, Error> {
-    match database {
-        Database::SqliteFile(file) => SqliteStore::open(file).await,
-        Database::SqliteMemory => SqliteStore::in_memory().await,
-    }
-    .map_err(|error| Error::Store(database.clone(), error))
+/// The service that `config` describes, on its store.
+pub(super) async fn open(config: &Config) -> Result<Bundle, Error> {
+    let database = &config.database;
+    let failed = |error| Error::Store(database.clone(), error);
+    let store: Arc<dyn Store> = match database {
+        Database::SqliteFile(file) => Arc::new(SqliteStore::open(file).await.map_err(failed)?),
+        Database::SqliteMemory => Arc::new(SqliteStore::in_memory().await.map_err(failed)?),
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
+    Bundle::open(store, options(&config.auth), SystemTime::now).await.map_err(failed)
 }
 
-pub(super) fn service(store: SqliteStore) -> UserServiceServer<UserService<SqliteStore>> {
-    let hasher = PasswordHasher::new(std::thread::available_parallelism().map_or(1, Into::into));
-    #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
-    UserServiceServer::new(UserService::new(store, hasher, SystemTime::now))
+fn options(auth: &Auth) -> BundleOptions {
+    BundleOptions {
+        requires_token: auth.mode == AuthMode::Jwt,
+        hides_existing_email: auth.hide_existing_email,
+        password_queue_limit: auth.password_queue_limit,
+        auth: AuthOptions {
+            issuer: auth.issuer.clone(),
+            audience: auth.audience.clone(),
+            access_token_lifetime: Duration::from_secs(auth.access_token_s),
+            refresh_token_lifetime: Duration::from_secs(auth.refresh_token_s),
+            key_lifetime: Duration::from_secs(auth.key_s),
+            account_attempts_per_minute: auth.account_attempts_per_minute,
+            address_attempts_per_minute: auth.address_attempts_per_minute,
+        },
+        ..BundleOptions::default()
+    }
 }

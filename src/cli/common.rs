@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::Error;
 use crate::{
-    config::{Config, Database},
+    config::{AuthMode, Config, Database},
     schema::{Position, Problem},
 };
 
@@ -18,6 +18,10 @@ pub(super) struct Common {
     /// The user service's store: sqlite:FILE or sqlite::memory: [default: sqlite:transom.db]
     #[arg(long, value_name = "STORE", env = "TRANSOM_DATABASE")]
     database: Option<Database>,
+
+    /// Whether callers show a token: jwt, or off [default: off]
+    #[arg(long, value_name = "MODE", env = "TRANSOM_AUTH")]
+    auth: Option<AuthMode>,
 
     /// Listen on an address that is not loopback although callers are not authenticated
     #[arg(long, env = "TRANSOM_ALLOW_UNAUTHENTICATED")]
@@ -98,6 +102,7 @@ impl Common {
         if let Some(database) = &self.database {
             config.database = database.clone();
         }
+        config.auth.mode = self.auth.unwrap_or(config.auth.mode);
         config.allow_unauthenticated |= self.allow_unauthenticated;
         Ok(config)
     }

@@ -59,6 +59,7 @@ impl UpstreamOptions {
         if !self.upstream.is_empty() {
             config.upstreams = self.upstream.iter().map(|url| self.described(url)).collect();
         }
+        config.settle();
         Ok(())
     }
 
@@ -70,6 +71,7 @@ impl UpstreamOptions {
         }
         if self.descriptor_set.is_some() || self.proto.is_some() {
             config.upstreams = vec![self.described("")];
+            config.settle();
             return Ok(());
         }
         if config.upstreams.is_empty() { Ok(()) } else { self.apply(config) }

@@ -19,6 +19,9 @@ pub struct Pages {
     pub readyz: String,
     /// The same, for those who look for it there. Default: `/healthz`.
     pub healthz: String,
+    /// The keys that tokens of the bundled service are signed with. Default:
+    /// `/.well-known/jwks.json`.
+    pub jwks: String,
 }
 
 impl Default for Pages {
@@ -30,6 +33,7 @@ impl Default for Pages {
             livez: "/livez".to_owned(),
             readyz: "/readyz".to_owned(),
             healthz: "/healthz".to_owned(),
+            jwks: "/.well-known/jwks.json".to_owned(),
         }
     }
 }
@@ -90,7 +94,7 @@ impl Pages {
         Ok(())
     }
 
-    fn entries(&self) -> [(&'static str, &str); 6] {
+    fn entries(&self) -> [(&'static str, &str); 7] {
         [
             ("pages.console", &self.console),
             ("pages.docs", &self.docs),
@@ -98,6 +102,7 @@ impl Pages {
             ("pages.livez", &self.livez),
             ("pages.readyz", &self.readyz),
             ("pages.healthz", &self.healthz),
+            ("pages.jwks", &self.jwks),
         ]
     }
 }

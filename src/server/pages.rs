@@ -1,4 +1,7 @@
-//! The paths that are the server's own: probes. They win over wildcards of the gateway.
+//! The paths that are the server's own: probes, and the keys of tokens. They win over wildcards
+//! of the gateway.
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -15,8 +18,12 @@ use crate::{
     status::{Cause, Refusal},
 };
 
-/// The probes, in front of `behind`, whose fallback is the gateway.
-pub fn router(behind: Router, readiness: Readiness, pages: &Pages) -> Router {
+/// Tells the public keys of tokens, as a JSON Web Key Set (RFC 7517).
+pub type Jwks = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The probes and, where there are any, the keys, in front of `behind`, whose fallback is the
+/// gateway.
+pub fn router(behind: Router, readiness: Readiness, jwks: Option<Jwks>, pages: &Pages) -> Router {
     let ready = move || {
         let is_ready = readiness.is_ready();
         async move { probe(is_ready) }
@@ -27,7 +34,8 @@ pub fn router(behind: Router, readiness: Readiness, pages: &Pages) -> Router {
         (&pages.readyz, page(get(ready.clone()))),
         (&pages.healthz, page(get(ready))),
     ];
-    let wanted = probes.into_iter().filter(|(path, _)| !path.is_empty());
+    let keys = jwks.map(|jwks| (&pages.jwks, page(get(async move || key_set(jwks())))));
+    let wanted = probes.into_iter().chain(keys).filter(|(path, _)| !path.is_empty());
     wanted.fold(behind, |router, (path, probe)| router.route(path, probe))
 }
 
@@ -41,6 +49,15 @@ pub(super) fn page(methods: MethodRouter) -> MethodRouter {
                 .with_header(header::ALLOW, allow);
             refusal::render(Protocol::Rest, &refusal, None).map(Body::from)
         })
+}
+
+fn key_set(text: String) -> Response<Body> {
+    // A verifier that meets a key it does not know asks again.
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, text).into_response()
 }
 
 fn probe(is_well: bool) -> Response<Body> {

@@ -2,40 +2,122 @@
 
 use std::{fmt, sync::Arc};
 
-use argon2::{Argon2, password_hash::PasswordHasher as _};
-use tokio::sync::Semaphore;
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
 
-/// Hashes passwords off the async threads, as many at once as there are cores: each takes
-/// 19 MiB.
+/// What a password is compared with where there is none: to tell that costs as much.
+const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0IG9yIG90aGVy$\
+                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Hashes passwords off the async threads, as many at once as it is told: each takes 19 MiB.
 #[derive(Clone)]
 pub struct PasswordHasher {
     slots: Arc<Semaphore>,
+    /// For callers who wait for one hash: those in a slot, and those before one.
+    places: Arc<Semaphore>,
 }
 
-/// The hasher failed; says nothing of the password.
-#[derive(Debug)]
-pub(super) struct HashError;
+/// Why there is no hash; says nothing of the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HashError {
+    /// Too many wait already.
+    Busy,
+    /// The hasher failed.
+    Failed,
+}
+
+/// Who waits for a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A person: refused where the queue is full.
+    InQueue,
+    /// One of many rows: waits for as long as it takes.
+    Patiently,
+}
+
+/// How a password compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) matches: bool,
+    /// It was hashed with other parameters than those of today.
+    pub(super) is_outdated: bool,
+}
 
 impl PasswordHasher {
-    /// Hashes at most `concurrency` passwords at once; further ones wait.
-    pub fn new(concurrency: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(concurrency.max(1))) }
+    /// Hashes at most `concurrency` passwords at once; of further ones, `queue_limit` wait and the
+    /// rest is refused.
+    pub fn new(concurrency: usize, queue_limit: usize) -> Self {
+        let concurrency = concurrency.max(1);
+        Self {
+            slots: Arc::new(Semaphore::new(concurrency)),
+            places: Arc::new(Semaphore::new(concurrency.saturating_add(queue_limit))),
+        }
     }
 
     /// The PHC string of a password, with a salt of its own. An empty password has an empty one,
     /// which nothing matches.
-    pub(super) async fn hash(&self, password: String) -> Result<String, HashError> {
+    pub(super) async fn hash(
+        &self,
+        password: Zeroizing<String>,
+        wait: Wait,
+    ) -> Result<String, HashError> {
         if password.is_empty() {
             return Ok(String::new());
         }
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| HashError)?;
-        let hashed = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            // The default is argon2id with m = 19,456 KiB, t = 2, p = 1.
-            Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string())
-        });
-        hashed.await.map_err(|_| HashError)?.map_err(|_| HashError)
+        let hash = move || argon2().hash_password(password.as_bytes()).map(|hash| hash.to_string());
+        self.run(wait, hash).await?.map_err(|_| HashError::Failed)
     }
+
+    /// Compares a password with a PHC string, or with nobody's: both take as long.
+    pub(super) async fn verify(
+        &self,
+        password: Zeroizing<String>,
+        phc: Option<String>,
+    ) -> Result<Verdict, HashError> {
+        let verify = move || {
+            let known = phc.filter(|phc| !phc.is_empty());
+            let hash = PasswordHash::new(known.as_deref().unwrap_or(NOBODYS)).ok()?;
+            let matches = argon2().verify_password(password.as_bytes(), &hash).is_ok();
+            let today = argon2();
+            let is_outdated = Params::try_from(&hash).map_or(true, |params| {
+                params.m_cost() != today.params().m_cost()
+                    || params.t_cost() != today.params().t_cost()
+                    || params.p_cost() != today.params().p_cost()
+            });
+            Some(Verdict { matches: matches && known.is_some(), is_outdated })
+        };
+        self.run(Wait::InQueue, verify).await?.ok_or(HashError::Failed)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        wait: Wait,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let place = match wait {
+            Wait::Patiently => None,
+            Wait::InQueue => {
+                Some(Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashError::Busy)?)
+            }
+        };
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| HashError::Failed)?;
+        let held: (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit) = (place, slot);
+        let working = tokio::task::spawn_blocking(move || {
+            // Until it is done, even if nobody waits any more.
+            let _held = held;
+            work()
+        });
+        working.await.map_err(|_| HashError::Failed)
+    }
+}
+
+/// m = 19,456 KiB, t = 2, p = 1.
+fn argon2() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
 }
 
 impl fmt::Debug for PasswordHasher {
@@ -46,19 +128,69 @@ impl fmt::Debug for PasswordHasher {
 
 #[cfg(test)]
 mod tests {
-    use argon2::password_hash::{PasswordVerifier as _, phc::PasswordHash};
-
     use super::*;
+
+    fn password(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.to_owned())
+    }
 
     #[tokio::test]
     async fn a_hash_is_argon2id_with_owasp_parameters_and_verifies() {
-        let hasher = PasswordHasher::new(1);
-        let hash = hasher.hash("correct horse".into()).await.unwrap();
+        let hasher = PasswordHasher::new(1, 4);
+        let hash = hasher.hash(password("correct horse"), Wait::InQueue).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        let parsed = PasswordHash::new(&hash).unwrap();
-        assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_ok());
-        assert!(Argon2::default().verify_password(b"wrong", &parsed).is_err());
-        assert_ne!(hash, hasher.hash("correct horse".into()).await.unwrap());
-        assert_eq!(hasher.hash(String::new()).await.unwrap(), "");
+        let right = hasher.verify(password("correct horse"), Some(hash.clone())).await.unwrap();
+        assert_eq!(right, Verdict { matches: true, is_outdated: false });
+        let wrong = hasher.verify(password("wrong"), Some(hash.clone())).await.unwrap();
+        assert_eq!(wrong, Verdict { matches: false, is_outdated: false });
+        let again = hasher.hash(password("correct horse"), Wait::Patiently).await.unwrap();
+        assert_ne!(hash, again);
+        assert_eq!(hasher.hash(password(""), Wait::InQueue).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn nobody_has_nobodys_password() {
+        let hasher = PasswordHasher::new(1, 4);
+        for nobody in [None, Some(String::new())] {
+            for text in ["", "correct horse"] {
+                let verdict = hasher.verify(password(text), nobody.clone()).await.unwrap();
+                assert!(!verdict.matches);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_weaker_parameters_is_outdated() {
+        let weak = Argon2::new(
+            Algorithm::Argon2id,
+            Version::V0x13,
+            Params::new(8_192, 1, 1, None).unwrap(),
+        );
+        let hash = weak.hash_password(b"correct horse").unwrap().to_string();
+        let verdict =
+            PasswordHasher::new(1, 4).verify(password("correct horse"), Some(hash)).await.unwrap();
+        assert_eq!(verdict, Verdict { matches: true, is_outdated: true });
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_queue_full_is_refused_and_rows_wait() {
+        let hasher = PasswordHasher::new(1, 1);
+        let slot = Arc::clone(&hasher.slots).acquire_owned().await.unwrap();
+        let mut waiting: Vec<_> = (0..2)
+            .map(|_| Box::pin(hasher.hash(password("correct horse"), Wait::InQueue)))
+            .collect();
+        for hashing in &mut waiting {
+            assert!(futures_util::poll!(hashing).is_pending());
+        }
+        let refused = hasher.hash(password("correct horse"), Wait::InQueue).await;
+        assert_eq!(refused, Err(HashError::Busy));
+        let mut row = Box::pin(hasher.hash(password("correct horse"), Wait::Patiently));
+        assert!(futures_util::poll!(&mut row).is_pending());
+        drop(slot);
+        for hashing in waiting {
+            hashing.await.unwrap();
+        }
+        row.await.unwrap();
+        hasher.hash(password("correct horse"), Wait::InQueue).await.unwrap();
     }
 }

@@ -94,7 +94,7 @@ async fn pages_move_and_are_turned_off_by_their_keys() {
     let config = Config { pages, ..Config::default() };
     let docs = server::Docs::new(&gateway.route_table());
     let behind = docs.router(&config.pages).fallback_service(gateway.clone());
-    let router = server::router(behind, server::Readiness::new(), &config.pages);
+    let router = server::router(behind, server::Readiness::new(), None, &config.pages);
     let app = layers::stack(server::front(router, &config.pages, gateway.clone()), &config);
     for (path, status) in [
         ("/ui", 200),
@@ -135,7 +135,7 @@ async fn the_pages_come_from_inside_and_name_nothing_outside() {
     let docs = server::Docs::new(&gateway.route_table());
     let config = Config::default();
     let behind = docs.router(&config.pages).fallback_service(gateway.clone());
-    let router = server::router(behind, server::Readiness::new(), &config.pages);
+    let router = server::router(behind, server::Readiness::new(), None, &config.pages);
     let app = layers::stack(server::front(router, &config.pages, gateway.clone()), &config);
     let mut pages = vec!["/", "/console.js", "/console.css", "/openapi.json", "/openapi.yaml"];
     if cfg!(feature = "docs") {

@@ -22,6 +22,8 @@ mod remote;
 mod rpc;
 mod server;
 mod service_config;
+#[cfg(feature = "users")]
+mod store_contract;
 mod streaming;
 mod support;
 mod tidy;

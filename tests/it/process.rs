@@ -84,7 +84,10 @@ fn a_start_says_what_is_served_where_in_eight_lines() {
     let process = in_memory();
     assert!(process.banner.len() <= 8);
     let banner = process.banner.concat();
-    for part in ["user.v1.UserService", "sqlite::memory:", "/readyz", "curl http://127.0.0.1:"] {
+    let protocols = "REST/JSON, server-sent events, NDJSON, WebSocket, gRPC-Web, gRPC, Connect";
+    for part in
+        ["user.v1.UserService", "sqlite::memory:", protocols, "/readyz", "curl http://127.0.0.1:"]
+    {
         assert!(banner.contains(part), "{banner}");
     }
     // The line to paste works as it is.

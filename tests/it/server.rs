@@ -42,6 +42,7 @@ pub(crate) async fn start_gateway(
     let router = server::router(
         axum::Router::new().fallback_service(gateway.clone()),
         readiness.clone(),
+        None,
         &Config::default().pages,
     );
     let config = Config { listener: listener.clone(), ..Config::default() };

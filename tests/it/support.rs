@@ -50,7 +50,7 @@ pub(crate) fn app_with(
     let readiness = Readiness::new();
     readiness.set(true);
     let router = axum::Router::new().fallback_service(gateway.clone());
-    let router = server::router(router, readiness, &config.pages);
+    let router = server::router(router, readiness, None, &config.pages);
     layers::stack(server::front(router, &config.pages, gateway.clone()), config)
 }
 

@@ -235,6 +235,29 @@ fn the_gateway_names_no_service() {
 }
 
 #[test]
+fn no_code_knows_the_services_of_the_examples() {
+    let mut names = Vec::new();
+    for file in files_below(&manifest().join("examples/upstreams/protos"), "proto") {
+        let proto = fs::read_to_string(&file).unwrap();
+        let named = |keyword: &str| {
+            let line = proto.lines().find_map(|line| line.strip_prefix(keyword))?;
+            Some(line.trim_end_matches([';', ' ', '{']).to_owned())
+        };
+        // One file has messages alone.
+        if let Some(service) = named("service ") {
+            names.push(format!("{}.{service}", named("package ").unwrap()));
+        }
+    }
+    assert_eq!(names.len(), 5, "{names:?}");
+    for file in files_below(&manifest().join("src"), "rs") {
+        let source = fs::read_to_string(&file).unwrap();
+        for name in &names {
+            assert!(!source.contains(name), "{} names {name}", file.display());
+        }
+    }
+}
+
+#[test]
 fn an_arrow_is_seen_in_every_form_of_import() {
     let code =
         "use crate::{\n    config::{A, B},\n    gateway::C,\n    D,\n};\nlet x = crate::status::Y;";

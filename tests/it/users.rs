@@ -1,6 +1,6 @@
 //! The bundled user service through the gateway: REST, events and gRPC-Web.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use axum::body::Body;
 use http::Request;
@@ -8,22 +8,36 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use transom::{
     Gateway,
-    users::{
-        self, NewUser, PasswordHasher, SqliteStore, Store, StoreError, UserRecord, UserService,
-        UserServiceServer, v1,
-    },
+    users::{self, Bundle, BundleOptions, SqliteStore, v1},
 };
 
 use crate::{
     grpc_web,
-    support::{Answer, open, read_ready, request, send},
+    support::{Answer, request, send},
 };
 
+/// The bundled services, kept in memory.
+pub(crate) async fn bundle(options: BundleOptions) -> Bundle {
+    let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+    Bundle::open(store, options, || SystemTime::UNIX_EPOCH).await.unwrap()
+}
+
+/// As the binary puts them together, for as long as the test runs.
+pub(crate) fn gateway_of(bundle: &Bundle) -> Gateway {
+    let running = bundle.clone();
+    tokio::spawn(async move { running.run().await });
+    let [users, auth] = users::SERVICES.map(str::to_owned);
+    Gateway::builder()
+        .service(users::DESCRIPTOR_SET, bundle.user_service())
+        .expose(&[users])
+        .service(users::DESCRIPTOR_SET, bundle.auth_service())
+        .expose(&[auth])
+        .build()
+        .unwrap()
+}
+
 async fn gateway() -> Gateway {
-    let store = SqliteStore::in_memory().await.unwrap();
-    let users = UserService::new(store, PasswordHasher::new(2), || SystemTime::UNIX_EPOCH);
-    let service = UserServiceServer::new(users);
-    Gateway::builder().service(users::DESCRIPTOR_SET, service).build().unwrap()
+    gateway_of(&bundle(BundleOptions::default()).await)
 }
 
 async fn post(gateway: &Gateway, body: &Value) -> Answer {
@@ -143,53 +157,106 @@ async fn over_grpc_web() {
     assert_eq!(trailers, "grpc-status:5\r\ngrpc-message:User nope not found\r\n");
 }
 
+async fn send_json(gateway: &Gateway, line: &str, body: &Value) -> Answer {
+    let request = request(line).header("content-type", "application/json");
+    send(gateway, request.body(Body::from(body.to_string())).unwrap()).await
+}
+
 #[tokio::test]
-async fn what_is_not_implemented_yet_says_so() {
+async fn changed_by_what_the_body_names() {
     let gateway = gateway().await;
-    for method in ["BulkCreateUsers", "UserUpdates"] {
-        let answer = send(&gateway, grpc_web_call(method, &v1::User::default())).await;
-        let (_, trailers) = grpc_web::parse(&answer.body);
-        assert!(trailers.starts_with("grpc-status:12\r\n"), "{trailers}");
-    }
-}
+    let created = post(&gateway, &json!({"email": "a@b", "name": "Ada"})).await.json();
+    let id = created["id"].as_str().unwrap();
+    let path = format!("/v1/users/{id}");
+    let patch = async |body: Value| send_json(&gateway, &format!("PATCH {path}"), &body).await;
 
-/// A store with one page of users and a second that never comes.
-struct SlowStore;
+    let changed = patch(json!({"name": "", "status": "USER_STATUS_INACTIVE"})).await;
+    let mut expected = created.clone();
+    expected.as_object_mut().unwrap().remove("name");
+    expected["status"] = json!("USER_STATUS_INACTIVE");
+    assert_eq!(changed.json(), expected);
+    assert_eq!(get(&gateway, &path).await.json(), expected);
+    // Nothing named, nothing changed.
+    assert_eq!(patch(json!({})).await.json(), expected);
+    assert_eq!(patch(json!({"id": id, "email": "A@B"})).await.json()["email"], "A@B");
+    let masked = format!("PATCH {path}?update_mask=email");
+    let only = send_json(&gateway, &masked, &json!({"email": "c@d", "name": "no"})).await;
+    assert_eq!((&only.json()["email"], &only.json()["name"]), (&json!("c@d"), &Value::Null));
 
-impl Store for SlowStore {
-    async fn insert(&self, _: NewUser) -> Result<(), StoreError> {
-        Err(StoreError::Full)
-    }
-
-    async fn find(&self, _: &str) -> Result<Option<UserRecord>, StoreError> {
-        Ok(None)
-    }
-
-    async fn page(&self, after: &str, _: u32) -> Result<Vec<UserRecord>, StoreError> {
-        if !after.is_empty() {
-            return std::future::pending().await;
+    post(&gateway, &json!({"email": "taken@x"})).await;
+    for (body, status, message, field) in [
+        (json!({"email": "TAKEN@x"}), 409, "Email already registered", ""),
+        (json!({"email": "nobody"}), 400, "Invalid email", "user.email"),
+        (json!({"status": 7}), 400, "Invalid status", "user.status"),
+        (json!({"status": "USER_STATUS_UNSPECIFIED"}), 400, "Invalid status", "user.status"),
+        (json!({"createdAt": "2020-01-01T00:00:00Z"}), 400, "Invalid mask", "update_mask"),
+    ] {
+        let refused = patch(body.clone()).await;
+        assert_eq!(refused.status, status, "{body}");
+        let told = refused.json();
+        assert_eq!(told["message"], message, "{body}");
+        if !field.is_empty() {
+            assert_eq!(told["details"][0]["fieldViolations"][0]["field"], field, "{body}");
         }
-        Ok(vec![UserRecord {
-            id: "0197a000-0000-7000-8000-000000000000".into(),
-            email: "a@b".into(),
-            name: String::new(),
-            status: 1,
-            created_at_micros: 0,
-        }])
     }
+    let nobody = send_json(&gateway, "PATCH /v1/users/nobody", &json!({"name": "N"})).await;
+    assert_eq!(
+        (nobody.status.as_u16(), &nobody.json()["message"]),
+        (404, &json!("User nobody not found"))
+    );
 }
 
 #[tokio::test]
-async fn the_first_event_comes_before_the_last_row_is_read() {
-    let users = UserService::new(SlowStore, PasswordHasher::new(1), || SystemTime::UNIX_EPOCH);
-    let gateway = Gateway::builder()
-        .service(users::DESCRIPTOR_SET, UserServiceServer::new(users))
-        .build()
-        .unwrap();
-    let list = request("GET /v1/users?page_size=1").body(Body::empty()).unwrap();
-    let mut body = open(&gateway, list).await.into_body();
-    let first = read_ready(&mut body).await;
-    assert!(first.ends_with(b"\"createdAt\":\"1970-01-01T00:00:00Z\"}\n\n"), "{first:?}");
+async fn deleted_and_gone() {
+    let gateway = gateway().await;
+    let created = post(&gateway, &json!({"email": "a@b"})).await.json();
+    let path = format!("/v1/users/{}", created["id"].as_str().unwrap());
+    let delete = async || {
+        send(&gateway, request(&format!("DELETE {path}")).body(Body::empty()).unwrap()).await
+    };
+    let deleted = delete().await;
+    assert_eq!((deleted.status.as_u16(), deleted.json()), (200, json!({})));
+    assert_eq!(delete().await.status, 404);
+    assert_eq!(get(&gateway, &path).await.status, 404);
+    // The email is free again.
+    assert_eq!(post(&gateway, &json!({"email": "A@b"})).await.status, 200);
+}
+
+#[tokio::test]
+async fn created_in_bulk_without_the_bad_rows() {
+    let gateway = gateway().await;
+    post(&gateway, &json!({"email": "taken@x"})).await;
+    let mut lines: Vec<_> = (0..1_500).map(|n| json!({"email": format!("{n}@x")})).collect();
+    lines[3] = json!({"email": "nobody"});
+    lines[5] = json!({"email": "taken@X"});
+    lines[700] = json!({"email": "7@x"});
+    lines[701] = json!({"email": "p@x", "password": "correct horse"});
+    lines[702] = json!({"email": "q@x", "password": "short"});
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let request =
+        request("POST /v1/users:bulkCreate").header("content-type", "application/x-ndjson");
+    let answer = send(&gateway, request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, 200);
+    let answer = answer.json();
+    assert_eq!(answer["createdCount"], 1_496);
+    let ids: Vec<_> = answer["userIds"].as_array().unwrap().iter().collect();
+    assert_eq!(ids.len(), 1_496);
+
+    let (listed, _) = events(&get(&gateway, "/v1/users").await);
+    assert_eq!(listed.len(), 1_497);
+    let listed: Vec<_> = listed[1..].iter().map(|user| &user["id"]).collect();
+    assert!(listed == ids, "not in the order in which they came");
+}
+
+#[tokio::test]
+async fn what_was_kept_before_a_stream_broke_off_stays() {
+    let gateway = gateway().await;
+    let lines = "{\"email\":\"a@x\"}\n{\"email\":\"b@x\"}\n{\"email\":7}\n";
+    let request =
+        request("POST /v1/users:bulkCreate").header("content-type", "application/x-ndjson");
+    let answer = send(&gateway, request.body(Body::from(lines)).unwrap()).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.json()["details"][0]["fieldViolations"][0]["field"], "[2].email");
 }
 
 /// What pbjson, the typed side, makes of the same user.

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import queue
 import subprocess
 import sys
 import threading
@@ -17,9 +18,12 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 from grpc_tools import protoc
+from protocols import generated_module
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
+EXAMPLES = ROOT / "examples/upstreams"
+ROUTE_GUIDE_RULES = str(EXAMPLES / "routeguide.yaml")
 BINARY = os.environ.get("TRANSOM_BINARY", ROOT / "target/debug/transom")
 
 
@@ -27,12 +31,37 @@ BINARY = os.environ.get("TRANSOM_BINARY", ROOT / "target/debug/transom")
 def generated(tmp_path_factory):
     """Python code and a descriptor set for relay.proto; the folder of both."""
     out = tmp_path_factory.mktemp("generated")
-    arguments = ["protoc", f"-I{HERE}", f"-I{ROOT / 'proto'}", f"-I{well_known_protos()}"]
+    generate(out, [HERE, ROOT / "proto", well_known_protos()], "relay.bin", ["relay.proto"])
+    return out
+
+
+@pytest.fixture(scope="session")
+def generated_examples(tmp_path_factory):
+    """The same for the protos of examples/upstreams, in `upstreams.bin`."""
+    out = tmp_path_factory.mktemp("generated")
+    protos = EXAMPLES / "protos"
+    generate(out, [protos], "upstreams.bin", sorted(path.name for path in protos.glob("*.proto")))
+    return out
+
+
+@pytest.fixture(scope="session")
+def generated_users(tmp_path_factory):
+    """The same for the bundled user service, in `users.bin`."""
+    out = tmp_path_factory.mktemp("generated")
+    files = ["transom/v1/sse.proto", "user/v1/user.proto", "user/v1/user_service.proto"]
+    generate(out, [ROOT / "proto", well_known_protos()], "users.bin", files)
+    return out
+
+
+def generate(out, folders, descriptor_set, files):
+    arguments = ["protoc", *(f"-I{folder}" for folder in folders)]
     arguments += [f"--python_out={out}", f"--grpc_python_out={out}", "--include_imports"]
-    arguments += [f"--descriptor_set_out={out / 'relay.bin'}", "relay.proto"]
+    arguments += [f"--descriptor_set_out={out / descriptor_set}", *files]
     assert protoc.main(arguments) == 0
     sys.path.insert(0, str(out))
-    return out
+    for file in files:
+        # So that the default pool knows what is in it.
+        generated_module(file, "_pb2")
 
 
 def well_known_protos():
@@ -110,6 +139,66 @@ def mute_relay(generated):
     server, url, _ = serve_relay(generated, with_reflection=False)
     yield url
     server.stop(None)
+
+
+class Upstreams:
+    """The servers of examples/upstreams, in a process of their own; `urls` has services' names."""
+
+    def __init__(self, *names, flags=()):
+        command = [sys.executable, EXAMPLES / "run.py", *names, "--port", "0", *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.lines = queue.SimpleQueue()
+        threading.Thread(target=self.read, daemon=True).start()
+        self.urls = {}
+        for _ in range(len(names) or 5):
+            name, url = self.printed(" listens on http://").split(" listens on ")
+            self.urls[name] = url
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
+
+    def printed(self, part):
+        """The next line that has `part`."""
+        while True:
+            line = self.lines.get(timeout=20)
+            assert line is not None, f"the servers ended, and nothing had {part}"
+            if part in line:
+                return line
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def upstreams(generated_examples):
+    """All of them, with reflection."""
+    running = Upstreams()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def web(upstreams):
+    """One gateway in front of all of them."""
+    running = Transom("serve", *upstream_flags(upstreams))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def route_guide(upstreams):
+    """A gateway in front of one of them, with routes of its own."""
+    url = upstreams.urls["routeguide.RouteGuide"]
+    running = Transom("serve", "--upstream", url, "--service-config", ROUTE_GUIDE_RULES)
+    yield running
+    running.stop()
+
+
+def upstream_flags(upstreams):
+    return [flag for url in upstreams.urls.values() for flag in ("--upstream", url)]
 
 
 class Transom:

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
-use tokio::task::AbortHandle;
+use tokio::{sync::Notify, task::AbortHandle};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use super::{
@@ -38,8 +38,7 @@ struct State {
     /// Calls, as `get_user authorization timeout`; lists with their token.
     calls: Vec<String>,
     connections_refused: usize,
-    /// What carries the connections.
-    links: Vec<AbortHandle>,
+    links: Vec<Link>,
 }
 
 enum Answer {
@@ -50,8 +49,15 @@ enum Answer {
 enum Ending {
     Fails(Status),
     Never,
-    /// The connection is gone.
+    /// The connection is gone; or nothing comes through it any more.
     Cut,
+    Freeze,
+}
+
+/// What carries a connection.
+struct Link {
+    task: AbortHandle,
+    freeze: Arc<Notify>,
 }
 
 impl Stub {
@@ -86,6 +92,10 @@ impl Stub {
         self.state.lock().unwrap().breaks.push((users, Ending::Cut));
     }
 
+    pub(super) fn freeze_list_after(&self, users: usize) {
+        self.state.lock().unwrap().breaks.push((users, Ending::Freeze));
+    }
+
     pub(super) fn refuse_connections(&self, count: usize) {
         self.state.lock().unwrap().connections_refused = count;
     }
@@ -109,10 +119,16 @@ impl Stub {
                 }
                 let (here, mut near) = tokio::io::duplex(64 << 10);
                 let (mut far, there) = tokio::io::duplex(64 << 10);
-                let link = tokio::spawn(async move {
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                let freeze = Arc::new(Notify::new());
+                let frozen = Arc::clone(&freeze);
+                let task = tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        () = frozen.notified() => std::future::pending().await,
+                    }
                 });
-                stub.state.lock().unwrap().links.push(link.abort_handle());
+                let link = Link { task: task.abort_handle(), freeze };
+                stub.state.lock().unwrap().links.push(link);
                 let server = Server::builder().add_service(UserServiceServer::new(stub));
                 let incoming =
                     stream::iter([Ok::<_, std::io::Error>(there)]).chain(stream::pending());
@@ -182,12 +198,18 @@ impl UserService for Stub {
         Ok(Response::new(match ending {
             Ending::Fails(status) => Box::pin(users.chain(stream::iter([Err(status)]))),
             Ending::Never => Box::pin(users.chain(stream::pending())),
-            Ending::Cut => {
+            ending => {
                 let links = std::mem::take(&mut state.links);
+                let is_cut = matches!(ending, Ending::Cut);
                 // Not before the users are on their way.
                 let cut = async move {
                     tokio::time::sleep(Duration::from_secs(1)).await;
-                    links.iter().for_each(AbortHandle::abort);
+                    for link in &links {
+                        match is_cut {
+                            true => link.task.abort(),
+                            false => link.freeze.notify_one(),
+                        }
+                    }
                     std::future::pending().await
                 };
                 Box::pin(users.chain(stream::once(cut)))

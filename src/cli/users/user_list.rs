@@ -109,6 +109,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_connection_that_answers_no_ping_is_given_up_before_its_silence_is() {
+        let stub = Stub::with_users(5);
+        stub.freeze_list_after(2);
+        let started = tokio::time::Instant::now();
+        assert_eq!(read(&stub).await, (ids_of(5), Ok(())));
+        assert_eq!(stub.calls().len(), 2);
+        assert!(started.elapsed() < SILENCE_LIMIT, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn it_is_given_up_after_three_attempts_without_a_user() {
         let stub = Stub::with_users(5);
         for users in [1, 0, 0] {

@@ -3,19 +3,28 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Row as _, SqlSafeStr as _,
+    Connection as _, SqlSafeStr as _, Sqlite, SqliteConnection, Transaction,
     migrate::{Migration, MigrationType, Migrator},
     sqlite::{
-        SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-        SqliteSynchronous,
+        SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
     },
 };
 
-use super::{NewUser, Store, StoreError, UserRecord};
+use super::{
+    Change, Credentials, KeyRecord, NewUser, RefreshToken, Refreshed, Store, StoreError, UserPatch,
+    UserRecord,
+};
+
+mod auth;
+mod changes;
+mod users;
 
 /// Version, name and text of each migration.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "users", include_str!("../migrations/sqlite/0001_users.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (1, "users", include_str!("../migrations/sqlite/0001_users.sql")),
+    (2, "changes", include_str!("../migrations/sqlite/0002_changes.sql")),
+    (3, "auth", include_str!("../migrations/sqlite/0003_auth.sql")),
+];
 
 /// How long to wait for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,16 +40,22 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a file, created with mode 0600 if it does not exist, and migrates it.
+    /// Opens a file, created with mode 0600 if it does not exist, looks whether it is whole, and
+    /// migrates it.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_waiting(path, BUSY_TIMEOUT).await
+    }
+
+    async fn open_waiting(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         create_private(path).map_err(unavailable)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(busy_timeout);
         let writer = pool(1).connect_with(options.clone()).await.map_err(refused)?;
+        check(&writer).await?;
         migrate(&writer).await?;
         let readers = pool(READERS).connect_lazy_with(options.read_only(true));
         Ok(Self { writer, readers })
@@ -55,68 +70,153 @@ impl SqliteStore {
         migrate(&writer).await?;
         Ok(Self { readers: writer.clone(), writer })
     }
-
-    /// Waits for what is under way, then closes.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
 }
 
-impl Store for SqliteStore {
-    async fn insert(&self, user: NewUser) -> Result<(), StoreError> {
-        let pool = self.writer.clone();
+/// A transaction that has the right to write from its begin: it waits for others there, and not
+/// where it could only fail.
+async fn begin(writer: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, StoreError> {
+    writer.begin_with("BEGIN IMMEDIATE").await.map_err(refused)
+}
+
+/// `work` with a transaction, committed if it succeeds.
+macro_rules! writing {
+    ($store:ident, |$transaction:ident| $work:expr) => {{
+        let pool = $store.writer.clone();
         to_its_end(async move {
-            let NewUser { record, password_hash } = user;
-            sqlx::query(
-                "INSERT INTO users \
-                 (id, email, email_key, name, status, password_hash, created_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(&record.id)
-            .bind(&record.email)
-            .bind(record.email.to_lowercase())
-            .bind(&record.name)
-            .bind(record.status)
-            .bind(&password_hash)
-            .bind(record.created_at_micros)
-            .execute(&pool)
-            .await
-            .map(|_| ())
-            .map_err(refused)
+            let mut writer = pool.acquire().await.map_err(refused)?;
+            let mut begun = begin(&mut writer).await?;
+            let $transaction = &mut *begun;
+            let done = match $work.await {
+                Ok(done) => begun.commit().await.map_err(refused).map(|()| done),
+                Err(error) => match begun.rollback().await {
+                    Ok(()) => return Err(error),
+                    Err(_) => Err(error),
+                },
+            };
+            if done.is_err() {
+                // A full disk ends a transaction by itself. Then sqlx and SQLite are not of one
+                // mind any more whether there is one on this connection.
+                writer.close_on_drop();
+            }
+            done
         })
         .await
+    }};
+}
+
+/// `work` with a connection that reads.
+macro_rules! reading {
+    ($store:ident, |$connection:ident| $work:expr) => {{
+        let pool = $store.readers.clone();
+        to_its_end(async move {
+            let mut acquired = pool.acquire().await.map_err(refused)?;
+            let $connection = &mut *acquired;
+            $work.await
+        })
+        .await
+    }};
+}
+
+#[tonic::async_trait]
+impl Store for SqliteStore {
+    async fn insert(&self, user: NewUser) -> Result<(), StoreError> {
+        writing!(self, |transaction| users::insert(transaction, user))
+    }
+
+    async fn insert_all(&self, users: Vec<NewUser>) -> Result<Vec<bool>, StoreError> {
+        writing!(self, |transaction| users::insert_all(transaction, users))
     }
 
     async fn find(&self, id: &str) -> Result<Option<UserRecord>, StoreError> {
-        let (pool, id) = (self.readers.clone(), id.to_owned());
-        to_its_end(async move {
-            let row =
-                sqlx::query("SELECT id, email, name, status, created_at FROM users WHERE id = ?")
-                    .bind(id)
-                    .fetch_optional(&pool)
-                    .await
-                    .map_err(refused)?;
-            row.as_ref().map(record).transpose()
-        })
-        .await
+        let id = id.to_owned();
+        reading!(self, |connection| users::find(connection, &id))
     }
 
     async fn page(&self, after: &str, limit: u32) -> Result<Vec<UserRecord>, StoreError> {
-        let (pool, after) = (self.readers.clone(), after.to_owned());
-        to_its_end(async move {
-            let rows = sqlx::query(
-                "SELECT id, email, name, status, created_at FROM users \
-                 WHERE id > ? ORDER BY id LIMIT ?",
-            )
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&pool)
-            .await
-            .map_err(refused)?;
-            rows.iter().map(record).collect()
-        })
-        .await
+        let after = after.to_owned();
+        reading!(self, |connection| users::page(connection, &after, limit))
+    }
+
+    async fn update(
+        &self,
+        id: &str,
+        patch: UserPatch,
+        now_micros: i64,
+    ) -> Result<Option<Change>, StoreError> {
+        let id = id.to_owned();
+        writing!(self, |transaction| users::update(transaction, &id, patch, now_micros))
+    }
+
+    async fn delete(&self, id: &str, now_micros: i64) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        writing!(self, |transaction| users::delete(transaction, &id, now_micros))
+    }
+
+    async fn last_change(&self) -> Result<i64, StoreError> {
+        reading!(self, |connection| changes::last(connection))
+    }
+
+    async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, StoreError> {
+        reading!(self, |connection| changes::behind(connection, after, limit))
+    }
+
+    /// SQLite tells nobody.
+    async fn another_changed(&self) {
+        std::future::pending().await
+    }
+
+    async fn forget_changes(&self, before_micros: i64, keep: u32) -> Result<(), StoreError> {
+        writing!(self, |transaction| changes::forget(transaction, before_micros, keep))
+    }
+
+    async fn credentials(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
+        let email = email.to_owned();
+        reading!(self, |connection| auth::credentials(connection, &email))
+    }
+
+    async fn rehash(&self, id: &str, old: &str, new: String) -> Result<(), StoreError> {
+        let (id, old) = (id.to_owned(), old.to_owned());
+        writing!(self, |transaction| auth::rehash(transaction, &id, &old, &new))
+    }
+
+    async fn add_refresh_token(&self, token: RefreshToken) -> Result<(), StoreError> {
+        writing!(self, |transaction| auth::add_refresh_token(transaction, &token))
+    }
+
+    async fn use_refresh_token(
+        &self,
+        hash: &[u8],
+        next: RefreshToken,
+        now_micros: i64,
+    ) -> Result<Refreshed, StoreError> {
+        let hash = hash.to_owned();
+        writing!(self, |transaction| auth::use_refresh_token(transaction, &hash, next, now_micros))
+    }
+
+    async fn forget_refresh_tokens(&self, before_micros: i64) -> Result<(), StoreError> {
+        writing!(self, |transaction| auth::forget_refresh_tokens(transaction, before_micros))
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        reading!(self, |connection| auth::signing_keys(connection))
+    }
+
+    async fn add_signing_key(
+        &self,
+        key: KeyRecord,
+        newest: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let newest = newest.map(ToOwned::to_owned);
+        writing!(self, |transaction| auth::add_signing_key(transaction, key, newest))
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        reading!(self, |connection| changes::last(connection)).map(|_| ())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }
 
@@ -128,18 +228,18 @@ async fn to_its_end<T: Send + 'static>(
     tokio::spawn(work).await.unwrap_or_else(|error| Err(unavailable(error)))
 }
 
-fn record(row: &SqliteRow) -> Result<UserRecord, StoreError> {
-    Ok(UserRecord {
-        id: row.try_get(0).map_err(refused)?,
-        email: row.try_get(1).map_err(refused)?,
-        name: row.try_get(2).map_err(refused)?,
-        status: row.try_get(3).map_err(refused)?,
-        created_at_micros: row.try_get(4).map_err(refused)?,
-    })
-}
-
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY_TIMEOUT)
+}
+
+/// A damaged file is not written to.
+async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
+    let found: String =
+        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(pool).await.map_err(refused)?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        damage => Err(unavailable(format!("it is damaged: {damage}"))),
+    }
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
@@ -177,6 +277,8 @@ fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> St
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Row as _;
+
     use super::*;
 
     fn user(number: u8, email: &str) -> NewUser {
@@ -190,32 +292,13 @@ mod tests {
         NewUser { record, password_hash: "hash".into() }
     }
 
-    async fn keeps_its_promises(store: &SqliteStore) {
-        for (number, email) in [(3, "c@x"), (1, "a@x"), (2, "b@x")] {
-            store.insert(user(number, email)).await.unwrap();
-        }
-        let taken = store.insert(user(4, "A@X")).await.unwrap_err();
-        assert!(matches!(taken, StoreError::EmailTaken), "{taken}");
-        assert_eq!(store.find("id-1").await.unwrap(), Some(user(1, "a@x").record));
-        assert_eq!(store.find("id-4").await.unwrap(), None);
-        let page = store.page("", 2).await.unwrap();
-        assert_eq!(page.iter().map(|u| &u.id[..]).collect::<Vec<_>>(), ["id-1", "id-2"]);
-        let page = store.page("id-2", 2).await.unwrap();
-        assert_eq!(page.iter().map(|u| &u.id[..]).collect::<Vec<_>>(), ["id-3"]);
-    }
-
-    #[tokio::test]
-    async fn in_memory() {
-        keeps_its_promises(&SqliteStore::in_memory().await.unwrap()).await;
-    }
-
     /// A caller that hung up in the middle of a list took the in-memory store with it.
     #[tokio::test]
     async fn a_query_that_nobody_waits_for_leaves_the_store_whole() {
         let store = SqliteStore::in_memory().await.unwrap();
         store.insert(user(1, "a@x")).await.unwrap();
         for round in 0..2_000 {
-            let mut page = Box::pin(store.page("", 100));
+            let mut page = store.page("", 100);
             for _ in 0..round % 5 {
                 if futures_util::poll!(&mut page).is_ready() {
                     break;
@@ -232,7 +315,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users.db");
         let store = SqliteStore::open(&path).await.unwrap();
-        keeps_its_promises(&store).await;
+        store.insert(user(1, "a@x")).await.unwrap();
         for setting in ["PRAGMA journal_mode", "PRAGMA synchronous"] {
             let row = sqlx::query(setting).fetch_one(&store.writer).await.unwrap();
             let value = row.try_get(0).or_else(|_| row.try_get::<i64, _>(0).map(|n| n.to_string()));
@@ -245,7 +328,69 @@ mod tests {
         }
         store.close().await;
         let again = SqliteStore::open(&path).await.unwrap();
-        assert_eq!(again.page("", 10).await.unwrap().len(), 3);
+        assert_eq!(again.page("", 10).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_disk_without_room_is_told_and_the_rest_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
+        store.insert(user(1, "a@x")).await.unwrap();
+        let no_more = sqlx::query("PRAGMA max_page_count = 1");
+        no_more.execute(&store.writer).await.unwrap();
+        let mut kept = 1;
+        let full = loop {
+            let mut next = user(0, &format!("{kept}@x"));
+            next.record.id = format!("id-{kept:03}");
+            next.record.name = "n".repeat(1_000);
+            match store.insert(next).await {
+                Ok(()) => kept += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, StoreError::Full), "{full}");
+        assert_eq!(store.page("", 1_000).await.unwrap().len(), kept);
+        assert_eq!(store.last_change().await.unwrap(), kept as i64);
+        // As an administrator makes room: the same process goes on.
+        sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.writer).await.unwrap();
+        store.insert(user(9, "again@x")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lock_held_by_another_makes_a_write_unavailable_for_as_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db");
+        let other = SqliteStore::open(&path).await.unwrap();
+        let store = SqliteStore::open_waiting(&path, Duration::from_millis(10)).await.unwrap();
+        let mut writer = other.writer.acquire().await.unwrap();
+        let held = begin(&mut writer).await.unwrap();
+        let busy = store.insert(user(1, "a@x")).await.unwrap_err();
+        assert!(matches!(busy, StoreError::Unavailable(_)), "{busy}");
+        assert_eq!(store.find("id-1").await.unwrap(), None);
+        drop(held);
+        // The lock is let go by a thread of its own.
+        while let Err(error) = store.insert(user(1, "a@x")).await {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        for number in 0..100 {
+            let mut next = user(0, &format!("{number}@x"));
+            next.record.id = format!("id-{number:03}");
+            store.insert(next).await.unwrap();
+        }
+        store.close().await;
+        let mut bytes = std::fs::read(&path).unwrap();
+        let half = bytes.len() / 2;
+        bytes[4096..half].fill(0xFF);
+        std::fs::write(&path, bytes).unwrap();
+        let damaged = SqliteStore::open(&path).await.unwrap_err();
+        assert!(matches!(damaged, StoreError::Unavailable(_)), "{damaged}");
     }
 
     #[test]

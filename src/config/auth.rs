@@ -1,0 +1,124 @@
+//! Logins, tokens and passwords of the bundled user service.
+
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Whether callers show a token, and what tokens are like. Times are in seconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Default: off.
+    pub mode: AuthMode,
+    /// Who tokens say has signed them. Default: `transom`.
+    pub issuer: String,
+    /// For whom tokens say they are. Default: `transom`.
+    pub audience: String,
+    /// How long an access token is good. Default: 900, which is also the most.
+    pub access_token_s: u64,
+    /// How long a refresh token is good. Default: 2,592,000 (30 days).
+    pub refresh_token_s: u64,
+    /// How long a key signs; the one before it verifies for as long. Default: 2,592,000 (30
+    /// days), at least 3,600.
+    pub key_s: u64,
+    /// Failed logins of one account in a minute. Default: 10. Zero is no limit.
+    pub account_attempts_per_minute: u32,
+    /// Failed logins from one address (of IPv6: one network of 64 bits) in a minute. Default: 60.
+    /// Zero is no limit.
+    pub address_attempts_per_minute: u32,
+    /// Callers that wait for a password to be hashed; further ones are refused. Default: 32.
+    pub password_queue_limit: usize,
+    /// Whether CreateUser answers for a known email as for a new one, so that nobody learns who
+    /// is registered. Default: false.
+    pub hide_existing_email: bool,
+}
+
+/// Whether callers of the bundled service show a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// Nobody does.
+    #[default]
+    Off,
+    /// Every method takes an access token, but those that a caller without one needs.
+    Jwt,
+}
+
+impl FromStr for AuthMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "jwt" => Ok(Self::Jwt),
+            _ => Err(format!("`{text}` is no way of authentication: write jwt or off")),
+        }
+    }
+}
+
+impl Auth {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !(1..=900).contains(&self.access_token_s) {
+            return Err("auth.access_token_s must be 1 to 900".to_owned());
+        }
+        if self.key_s < 3_600 {
+            return Err(
+                "auth.key_s must be 3,600 at least: a token outlives its key once".to_owned()
+            );
+        }
+        let needed = [
+            ("auth.issuer", self.issuer.is_empty()),
+            ("auth.audience", self.audience.is_empty()),
+            ("auth.refresh_token_s", self.refresh_token_s == 0),
+        ];
+        match needed.iter().find(|(_, is_missing)| *is_missing) {
+            Some((key, _)) => Err(format!("{key} cannot be empty or 0")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            mode: AuthMode::Off,
+            issuer: "transom".to_owned(),
+            audience: "transom".to_owned(),
+            access_token_s: 900,
+            refresh_token_s: 2_592_000,
+            key_s: 2_592_000,
+            account_attempts_per_minute: 10,
+            address_attempts_per_minute: 60,
+            password_queue_limit: 32,
+            hide_existing_email: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_told_by_its_key() {
+        assert_eq!(Auth::default().check(), Ok(()));
+        let wrong = [
+            (Auth { access_token_s: 901, ..Auth::default() }, "auth.access_token_s"),
+            (Auth { access_token_s: 0, ..Auth::default() }, "auth.access_token_s"),
+            (Auth { refresh_token_s: 0, ..Auth::default() }, "auth.refresh_token_s"),
+            (Auth { key_s: 3_599, ..Auth::default() }, "auth.key_s"),
+            (Auth { issuer: String::new(), ..Auth::default() }, "auth.issuer"),
+            (Auth { audience: String::new(), ..Auth::default() }, "auth.audience"),
+        ];
+        for (auth, key) in wrong {
+            assert!(auth.check().unwrap_err().starts_with(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_mode_is_off_or_jwt() {
+        assert_eq!("jwt".parse(), Ok(AuthMode::Jwt));
+        assert_eq!("off".parse(), Ok(AuthMode::Off));
+        assert!("basic".parse::<AuthMode>().unwrap_err().contains("basic"));
+    }
+}

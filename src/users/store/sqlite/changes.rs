@@ -1,0 +1,84 @@
+//! Statements on changes. Numbers are given within the transaction that makes the change, by the
+//! one writer there is: their order is that of the commits, and one that is rolled back leaves no
+//! gap.
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::{
+    super::{Change, StoreError, UserRecord},
+    refused, users,
+};
+
+pub(super) async fn append(
+    transaction: &mut SqliteConnection,
+    user: UserRecord,
+    is_deletion: bool,
+    at_micros: i64,
+) -> Result<Change, StoreError> {
+    let seq: i64 = sqlx::query_scalar("UPDATE change_head SET seq = seq + 1 RETURNING seq")
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(refused)?;
+    sqlx::query(
+        "INSERT INTO changes (seq, at, is_deletion, id, email, name, status, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(seq)
+    .bind(at_micros)
+    .bind(is_deletion)
+    .bind(&user.id)
+    .bind(&user.email)
+    .bind(&user.name)
+    .bind(user.status)
+    .bind(user.created_at_micros)
+    .execute(transaction)
+    .await
+    .map_err(refused)?;
+    Ok(Change { seq, user, is_deletion })
+}
+
+pub(super) async fn last(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT seq FROM change_head").fetch_one(connection).await.map_err(refused)
+}
+
+pub(super) async fn behind(
+    connection: &mut SqliteConnection,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Change>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, email, name, status, created_at, seq, is_deletion FROM changes \
+         WHERE seq > ? ORDER BY seq LIMIT ?",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+    .map_err(refused)?;
+    let change = |row| {
+        Ok(Change {
+            user: users::record(row)?,
+            seq: row.try_get(5).map_err(refused)?,
+            is_deletion: row.try_get(6).map_err(refused)?,
+        })
+    };
+    rows.iter().map(change).collect()
+}
+
+pub(super) async fn forget(
+    transaction: &mut SqliteConnection,
+    before_micros: i64,
+    keep: u32,
+) -> Result<(), StoreError> {
+    // Times need not be in the order of numbers; what is kept is without gaps all the same.
+    sqlx::query(
+        "DELETE FROM changes WHERE seq <= (SELECT seq FROM change_head) - ?1 AND seq < \
+         COALESCE((SELECT min(seq) FROM changes WHERE at >= ?2), 9223372036854775807)",
+    )
+    .bind(keep)
+    .bind(before_micros)
+    .execute(transaction)
+    .await
+    .map(|_| ())
+    .map_err(refused)
+}

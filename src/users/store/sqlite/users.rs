@@ -1,0 +1,123 @@
+//! Statements on users. Each that writes appends what it did to the changes.
+
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    super::{Change, NewUser, StoreError, UserPatch, UserRecord},
+    changes, refused,
+};
+
+pub(super) async fn insert(
+    transaction: &mut SqliteConnection,
+    user: NewUser,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO users (id, email, email_key, name, status, password_hash, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&user.record.id)
+    .bind(&user.record.email)
+    .bind(user.record.email.to_lowercase())
+    .bind(&user.record.name)
+    .bind(user.record.status)
+    .bind(&user.password_hash)
+    .bind(user.record.created_at_micros)
+    .execute(&mut *transaction)
+    .await
+    .map_err(refused)?;
+    let at = user.record.created_at_micros;
+    changes::append(transaction, user.record, false, at).await.map(|_| ())
+}
+
+pub(super) async fn insert_all(
+    transaction: &mut SqliteConnection,
+    users: Vec<NewUser>,
+) -> Result<Vec<bool>, StoreError> {
+    let mut kept = Vec::with_capacity(users.len());
+    for user in users {
+        kept.push(match insert(transaction, user).await {
+            Ok(()) => true,
+            // A statement that failed has done nothing; its transaction goes on.
+            Err(StoreError::EmailTaken) => false,
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(kept)
+}
+
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    id: &str,
+) -> Result<Option<UserRecord>, StoreError> {
+    let row = sqlx::query("SELECT id, email, name, status, created_at FROM users WHERE id = ?")
+        .bind(id)
+        .fetch_optional(connection)
+        .await
+        .map_err(refused)?;
+    row.as_ref().map(record).transpose()
+}
+
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<UserRecord>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, email, name, status, created_at FROM users WHERE id > ? ORDER BY id LIMIT ?",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+    .map_err(refused)?;
+    rows.iter().map(record).collect()
+}
+
+pub(super) async fn update(
+    transaction: &mut SqliteConnection,
+    id: &str,
+    patch: UserPatch,
+    now_micros: i64,
+) -> Result<Option<Change>, StoreError> {
+    let row = sqlx::query(
+        "UPDATE users SET email = COALESCE(?, email), email_key = COALESCE(?, email_key), \
+         name = COALESCE(?, name), status = COALESCE(?, status) WHERE id = ? \
+         RETURNING id, email, name, status, created_at",
+    )
+    .bind(&patch.email)
+    .bind(patch.email.as_ref().map(|email| email.to_lowercase()))
+    .bind(&patch.name)
+    .bind(patch.status)
+    .bind(id)
+    .fetch_optional(&mut *transaction)
+    .await
+    .map_err(refused)?;
+    let Some(row) = row else { return Ok(None) };
+    changes::append(transaction, record(&row)?, false, now_micros).await.map(Some)
+}
+
+pub(super) async fn delete(
+    transaction: &mut SqliteConnection,
+    id: &str,
+    now_micros: i64,
+) -> Result<bool, StoreError> {
+    let row =
+        sqlx::query("DELETE FROM users WHERE id = ? RETURNING id, email, name, status, created_at")
+            .bind(id)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(refused)?;
+    let Some(row) = row else { return Ok(false) };
+    changes::append(transaction, record(&row)?, true, now_micros).await.map(|_| true)
+}
+
+/// From the columns id, email, name, status, created_at, in this order.
+pub(super) fn record(row: &SqliteRow) -> Result<UserRecord, StoreError> {
+    Ok(UserRecord {
+        id: row.try_get(0).map_err(refused)?,
+        email: row.try_get(1).map_err(refused)?,
+        name: row.try_get(2).map_err(refused)?,
+        status: row.try_get(3).map_err(refused)?,
+        created_at_micros: row.try_get(4).map_err(refused)?,
+    })
+}
