@@ -23,7 +23,7 @@ use transom::users::{
     },
 };
 
-use crate::process::transom;
+use crate::process::{start, transom};
 
 /// Lists users without end; keeps what is created.
 #[derive(Clone, Default)]
@@ -400,4 +400,46 @@ fn each_help_has_examples_first_and_exit_codes() {
         assert!(help.contains("Exit codes:\n  0  "), "{command:?}: {help}");
         assert!(!help.contains("s3cret"), "{command:?}: {help}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_move_from_one_service_to_another() {
+    let store = ["--listen", "127.0.0.1:0", "--database", "sqlite::memory:"];
+    let gateway = start(&store);
+    let service = start(&[&["user-service"], &store[..]].concat());
+    let from = format!("http://{}", gateway.address);
+    let to = format!("http://{}", service.address);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+
+    let text = lines(1..=2_500) + "{\"email\":\"7@B\"}\n{\"email\":\"no at\"}\nnope\n";
+    fs::write(path("in.jsonl"), text).unwrap();
+    let import = ["import", &path("in.jsonl"), "--batch", "1000", "--output", "json"];
+    let (code, out, error) = run(users(&from, &import), "").await;
+    let json = "{\"created\":2500,\"not_created\":2,\"malformed\":1,\"finished\":true}\n";
+    assert_eq!((code, out.as_str()), (1, json), "{error}");
+
+    let (code, out, error) = run(users(&from, &["export", &path("out.jsonl")]), "").await;
+    assert_eq!((code, out.as_str()), (0, ""), "{error}");
+    let exported = fs::read_to_string(path("out.jsonl")).unwrap();
+    assert_eq!(exported.lines().count(), 2_500);
+    let import = ["import", &path("out.jsonl")];
+    let (code, out, error) = run(users(&to, &import), "").await;
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "2500 created, 0 not created, 0 lines malformed\n"),
+        "{error}"
+    );
+    let (code, out, _) = run(users(&to, &import), "").await;
+    assert!(code == 1 && out.starts_with("0 created, 2500 not created (already there"), "{out}");
+
+    let emails = |text: &str| -> Vec<String> {
+        let user = |line| serde_json::from_str::<User>(line).unwrap();
+        text.lines().map(|line| user(line).email).collect()
+    };
+    let (_, listed, _) = run(users(&to, &["list", "--page-size", "1000"]), "").await;
+    assert_eq!(emails(&listed), emails(&exported));
+    let user: User = serde_json::from_str(listed.lines().nth(6).unwrap()).unwrap();
+    let (code, one, _) = run(users(&to, &["get", &user.id]), "").await;
+    assert_eq!((code, one.trim_end()), (0, listed.lines().nth(6).unwrap()));
 }

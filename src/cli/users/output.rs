@@ -10,7 +10,7 @@ use crate::users::v1::{User, UserStatus};
 #[derive(Args)]
 pub(super) struct OutputOptions {
     /// How users are printed [default: table on a terminal, json otherwise]
-    #[arg(long, value_enum, hide_possible_values = false)]
+    #[arg(long, value_enum)]
     output: Option<Output>,
 }
 
