@@ -127,7 +127,12 @@ async fn through_transom(address: SocketAddr, memory: Memory) -> Result<(), Erro
     // Nobody asks it to stop: it is killed.
     let (_stop, stops) = mpsc::channel(1);
     let end_streams = Box::new(move || gateway.end_streams());
-    let hooks = Hooks { readiness, end_streams, before_workers_stop: async {} };
+    let hooks = Hooks {
+        readiness,
+        end_streams,
+        tells_caller_address: false,
+        before_workers_stop: async {},
+    };
     Ok(server::run(listener, &config.listener, &config.drain, service, stops, hooks).await?)
 }
 

@@ -76,6 +76,7 @@ async fn serve(config: &Config, options: &config::Upstream) -> Result<(), Box<dy
     let hooks = Hooks {
         readiness,
         end_streams: Box::new(move || gateway.end_streams()),
+        tells_caller_address: false,
         before_workers_stop: async {},
     };
     // The suite ends its servers with SIGTERM, which nobody here waits for.

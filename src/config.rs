@@ -24,7 +24,7 @@ mod upstream;
 
 pub use auth::{Auth, AuthMode};
 pub use cors::Cors;
-pub use database::Database;
+pub use database::{Database, PostgresUrl};
 pub use deadlines::Deadlines;
 pub use drain::Drain;
 pub use limits::Limits;

@@ -265,6 +265,7 @@ impl Gateway {
             metadata: metadata::from_caller(protocol, &head.headers)?,
             deadline: Deadline::after(timeout),
             write: WriteOptions::default(),
+            caller_address: head.extensions.get().copied(),
             shared: Arc::clone(&self.shared),
             protocol,
             target,

@@ -23,6 +23,12 @@ fn main() -> ExitCode {
             log_to_stderr(log_format);
             end(app::user_service(*config, announce))
         }
+        Ok(Action::Token { config, subject, lifetime }) => {
+            match app::token(*config, &subject, lifetime) {
+                Ok(token) => written(print(&format!("{token}\n")), 0),
+                Err(error) => fail(&error.to_string(), 1),
+            }
+        }
         Ok(Action::Explain(explanation)) => {
             let (code, result) = explanation.run(&mut io::stdin().lock(), &mut io::stdout().lock());
             written(result, code)

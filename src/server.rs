@@ -74,6 +74,9 @@ pub struct Hooks<F> {
     pub readiness: Readiness,
     /// Ends every open stream.
     pub end_streams: Box<dyn Fn() + Send>,
+    /// Whether requests have the caller's `SocketAddr` in their extensions. It costs each some
+    /// memory, so that only who looks at it should ask for it.
+    pub tells_caller_address: bool,
     /// Runs when the last call is over, before any worker stops.
     pub before_workers_stop: F,
 }
@@ -90,7 +93,7 @@ pub async fn run<S: CallService>(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let slots = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
     let phase = Phase::default();
-    let workers = Workers::start(config, service, &phase)?;
+    let workers = Workers::start(config, service, &phase, hooks.tells_caller_address)?;
     hooks.readiness.set(true);
 
     let stop = accept_until(&listener, &slots, &workers, stops.recv()).await;

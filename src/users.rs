@@ -26,8 +26,8 @@ pub use interceptors::{Authenticated, Authentication, Logged, Logging};
 pub use password::PasswordHasher;
 pub use service::UserService;
 pub use store::{
-    Change, Credentials, KeyRecord, NewUser, RefreshToken, Refreshed, SqliteStore, Store,
-    StoreError, UserPatch, UserRecord,
+    Change, Credentials, KeyRecord, NewUser, PostgresStore, RefreshToken, Refreshed, SqliteStore,
+    Store, StoreError, UserPatch, UserRecord,
 };
 
 /// Generated from `proto/user/v1`.

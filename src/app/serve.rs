@@ -50,6 +50,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
             let gateway = gateway.clone();
             move || gateway.end_streams()
         }),
+        tells_caller_address: config.upstreams.is_empty(),
         before_workers_stop: behind.close(),
     };
     let reaching = async {

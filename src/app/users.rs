@@ -8,22 +8,32 @@ use std::{
 use super::Error;
 use crate::{
     config::{Auth, AuthMode, Config, Database},
-    users::{AuthOptions, Bundle, BundleOptions, SqliteStore, Store},
+    users::{AuthOptions, Bundle, BundleOptions, PostgresStore, SqliteStore, Store},
 };
 
 /// The service that `config` describes, on its store.
 pub(super) async fn open(config: &Config) -> Result<Bundle, Error> {
-    let database = &config.database;
+    open_with(&config.database, options(&config.auth)).await
+}
+
+/// The service on a store.
+pub(super) async fn open_with(
+    database: &Database,
+    options: BundleOptions,
+) -> Result<Bundle, Error> {
     let failed = |error| Error::Store(database.clone(), error);
     let store: Arc<dyn Store> = match database {
         Database::SqliteFile(file) => Arc::new(SqliteStore::open(file).await.map_err(failed)?),
         Database::SqliteMemory => Arc::new(SqliteStore::in_memory().await.map_err(failed)?),
+        Database::Postgres(url) => {
+            Arc::new(PostgresStore::open(url.expose()).await.map_err(failed)?)
+        }
     };
     #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
-    Bundle::open(store, options(&config.auth), SystemTime::now).await.map_err(failed)
+    Bundle::open(store, options, SystemTime::now).await.map_err(failed)
 }
 
-fn options(auth: &Auth) -> BundleOptions {
+pub(super) fn options(auth: &Auth) -> BundleOptions {
     BundleOptions {
         requires_token: auth.mode == AuthMode::Jwt,
         hides_existing_email: auth.hide_existing_email,

@@ -15,8 +15,9 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Common {
-    /// The user service's store: sqlite:FILE or sqlite::memory: [default: sqlite:transom.db]
-    #[arg(long, value_name = "STORE", env = "TRANSOM_DATABASE")]
+    /// The user service's store: sqlite:FILE, sqlite::memory: or postgres://USER@HOST/NAME
+    /// [default: sqlite:transom.db]
+    #[arg(long, value_name = "STORE", env = "TRANSOM_DATABASE", hide_env_values = true)]
     database: Option<Database>,
 
     /// Whether callers show a token: jwt, or off [default: off]

@@ -1,6 +1,6 @@
 //! One call: what was found out about it, for as long as it lasts.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Version, header};
 use tower::Service as _;
@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) metadata: HeaderMap,
     /// The JSON that a REST caller asked for.
     pub(super) write: WriteOptions,
+    /// Where the caller is, if the server tells: for services in this process.
+    pub(super) caller_address: Option<SocketAddr>,
 }
 
 impl Call {
@@ -75,6 +77,9 @@ impl Call {
             let mut timeout = timeout::grpc_value(remaining);
             timeout.set_sensitive(true);
             headers.insert(timeout::GRPC_TIMEOUT, timeout);
+        }
+        if let Some(address) = self.caller_address {
+            request.extensions_mut().insert(address);
         }
         let mut upstream = self.table.served[self.target.method.schema].upstream.clone();
         UpstreamReply::new(upstream.call(request), self.deadline)

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     convert::Infallible,
+    net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -71,10 +72,16 @@ pub(super) struct Connections<S> {
     idle: Duration,
     stall: Duration,
     phase: Phase,
+    tells_caller_address: bool,
 }
 
 impl<S: CallService> Connections<S> {
-    pub(super) fn new(config: &Listener, service: S, phase: Phase) -> Self {
+    pub(super) fn new(
+        config: &Listener,
+        service: S,
+        phase: Phase,
+        tells_caller_address: bool,
+    ) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -105,6 +112,7 @@ impl<S: CallService> Connections<S> {
             idle: Duration::from_millis(limits.idle_ms),
             stall: Duration::from_millis(config.stall_ms),
             phase,
+            tells_caller_address,
         }
     }
 
@@ -131,7 +139,13 @@ impl<S: CallService> Connections<S> {
         }
     }
 
+    /// For the extensions of each request.
+    fn caller_address(&self, stream: &TcpStream) -> Option<SocketAddr> {
+        self.tells_caller_address.then(|| stream.peer_addr().ok()).flatten()
+    }
+
     async fn serve_http1(self, stream: TcpStream, read: Bytes) -> Result<(), Error> {
+        let caller_address = self.caller_address(&stream);
         let clock = HeadClock::new();
         // Asked for one call after the other: a clone for each is not needed.
         let service = RefCell::new(self.service);
@@ -143,7 +157,8 @@ impl<S: CallService> Connections<S> {
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = calls.begin_call();
             let is_leaving = leaving.load(Ordering::Relaxed);
-            service.borrow_mut().call(request.map(Body::new)).map_ok(move |mut response| {
+            let request = received(request, caller_address);
+            service.borrow_mut().call(request).map_ok(move |mut response| {
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     busy.for_good();
                 } else if is_leaving && response.version() <= Version::HTTP_11 {
@@ -177,6 +192,7 @@ impl<S: CallService> Connections<S> {
     }
 
     async fn serve_http2(self, stream: TcpStream, read: Bytes) -> Result<(), Error> {
+        let caller_address = self.caller_address(&stream);
         let clock = HeadClock::new();
         let service = RefCell::new(self.service);
         // Heads of HTTP/2 are bounded by h2 itself.
@@ -184,7 +200,7 @@ impl<S: CallService> Connections<S> {
         let calls = clock.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = calls.begin_call();
-            let answer = service.borrow_mut().call(request.map(Body::new));
+            let answer = service.borrow_mut().call(received(request, caller_address));
             answer.map_ok(|response| response.map(|body| busy.until_end_of(body)))
         });
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
@@ -201,6 +217,14 @@ impl<S: CallService> Connections<S> {
             () = clock.idle_for(LAST_CALL) => Ok(()),
         }
     }
+}
+
+fn received(request: Request<Incoming>, caller_address: Option<SocketAddr>) -> Request<Body> {
+    let mut request = request.map(Body::new);
+    if let Some(address) = caller_address {
+        request.extensions_mut().insert(address);
+    }
+    request
 }
 
 async fn after(token: &CancellationToken, wait: Duration) {

@@ -55,6 +55,7 @@ impl Workers {
         config: &Listener,
         service: S,
         phase: &Phase,
+        tells_caller_address: bool,
     ) -> io::Result<Self> {
         let count = match config.workers {
             0 => thread::available_parallelism().map_or(1, |cores| cores.get()),
@@ -63,7 +64,8 @@ impl Workers {
         let release = CancellationToken::new();
         let start = |number| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let connections = Connections::new(config, service.clone(), phase.clone());
+            let connections =
+                Connections::new(config, service.clone(), phase.clone(), tells_caller_address);
             let (sender, accepted) = mpsc::unbounded_channel();
             let (drained_sender, drained) = watch::channel(false);
             let (closing, release) = (phase.closing.clone(), release.clone());

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+mod postgres;
 mod sqlite;
 #[cfg(test)]
 pub(super) mod stub;
 
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
 /// A user as it is kept.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what a test unwraps, it asserts
 
+#[cfg(feature = "users")]
+mod auth;
 mod cases;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod cli_users;
@@ -14,6 +16,8 @@ mod http_body;
 mod limits;
 mod matrix;
 mod ndjson;
+#[cfg(feature = "users")]
+mod postgres;
 #[cfg(all(feature = "cli", feature = "users"))]
 mod process;
 #[cfg(feature = "cli")]

@@ -54,6 +54,7 @@ pub(crate) async fn start_gateway(
     let hooks = Hooks {
         readiness: readiness.clone(),
         end_streams: Box::new(move || gateway.end_streams()),
+        tells_caller_address: false,
         before_workers_stop: async {},
     };
     let server = tokio::spawn(async move {

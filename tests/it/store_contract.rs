@@ -10,7 +10,7 @@ use transom::users::{
 
 const CREATED: i64 = 1_700_000_000_000_001;
 
-fn record(number: u32, email: &str) -> UserRecord {
+pub(crate) fn record(number: u32, email: &str) -> UserRecord {
     UserRecord {
         id: format!("0197a000-0000-7000-8000-{number:012}"),
         email: email.into(),
@@ -20,7 +20,7 @@ fn record(number: u32, email: &str) -> UserRecord {
     }
 }
 
-fn user(number: u32, email: &str) -> NewUser {
+pub(crate) fn user(number: u32, email: &str) -> NewUser {
     NewUser { record: record(number, email), password_hash: format!("hash-{number}") }
 }
 
@@ -51,12 +51,13 @@ async fn users(store: &dyn Store) {
     let taken = store.insert(user(4, "A@X")).await.unwrap_err();
     assert!(matches!(taken, StoreError::EmailTaken), "{taken}");
     assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1, "a@x")));
-    for unknown in [&id(4), "", "nobody", "' OR 1=1 --"] {
+    for unknown in [&id(4), "", "nobody", "' OR 1=1 --", "a\0b"] {
         assert_eq!(store.find(unknown).await.unwrap(), None);
     }
     assert_eq!(emails(&store.page("", 2).await.unwrap()), ["a@x", "b@x"]);
     assert_eq!(emails(&store.page(&id(2), 2).await.unwrap()), ["c@x"]);
     assert_eq!(store.page(&id(3), 2).await.unwrap(), []);
+    assert_eq!(emails(&store.page(&format!("{}\0", id(2)), 2).await.unwrap()), ["c@x"]);
 
     let patch = UserPatch { email: Some("B2@x".into()), name: None, status: Some(2) };
     let change = store.update(&id(2), patch, CREATED + 1).await.unwrap().unwrap();
@@ -126,7 +127,9 @@ async fn batches(store: &dyn Store) {
 async fn passwords(store: &dyn Store) {
     let credentials = store.credentials("A@x").await.unwrap().unwrap();
     assert_eq!((credentials.user.id, credentials.password_hash.as_str()), (id(1), "hash-1"));
-    assert!(store.credentials("nobody@x").await.unwrap().is_none());
+    for unknown in ["nobody@x", "a@x\0"] {
+        assert!(store.credentials(unknown).await.unwrap().is_none());
+    }
     // Somebody else was quicker.
     store.rehash(&id(1), "another", "new".into()).await.unwrap();
     assert_eq!(store.credentials("a@x").await.unwrap().unwrap().password_hash, "hash-1");
