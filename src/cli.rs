@@ -14,10 +14,12 @@ mod schema;
 mod serve;
 mod token;
 mod user_service;
+mod users;
 mod version;
 
 pub use common::LogFormat;
 pub use explain::Explanation;
+pub use users::{Error as UsersError, UsersCommand};
 
 /// What the command line asks for.
 pub enum Action {
@@ -36,6 +38,8 @@ pub enum Action {
     },
     /// Explain requests.
     Explain(Box<Explanation>),
+    /// Call a user service.
+    Users(Box<UsersCommand>),
     /// Print this and exit.
     Print(String),
     /// Print this and exit with 1.
@@ -63,6 +67,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::Routes(routes)) => routes.action(),
         Some(Command::Explain(explain)) => explain.action(),
         Some(Command::Check(check)) => check.action(),
+        Some(Command::Users(users)) => Ok(Action::Users(Box::new(users))),
         None => cli.serve.action(),
     }
 }
@@ -158,6 +163,9 @@ enum Command {
     /// Tell what is wrong with schemas, rules and configuration, and what is probably not meant
     #[command(before_help = CHECK_EXAMPLES, after_help = CHECK_EXITS)]
     Check(check::Check),
+    /// List, export, import, create and get users of a running service
+    #[command(before_help = users::EXAMPLES, after_help = users::EXITS)]
+    Users(UsersCommand),
     /// Print an access token of the bundled service without a login, for development
     #[command(before_help = TOKEN_EXAMPLES, after_help = TOKEN_EXITS)]
     Token(token::Token),

@@ -7,12 +7,12 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Held open: what is printed later must have somewhere to go.
     _stdout: BufReader<ChildStdout>,
     banner: Vec<String>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for Process {
@@ -22,7 +22,7 @@ impl Drop for Process {
     }
 }
 
-fn transom(arguments: &[&str]) -> Command {
+pub(crate) fn transom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ours = |name: &str| name.starts_with("TRANSOM_") || name == "RUST_LOG";
@@ -32,7 +32,7 @@ fn transom(arguments: &[&str]) -> Command {
     command
 }
 
-fn start(arguments: &[&str]) -> Process {
+pub(crate) fn start(arguments: &[&str]) -> Process {
     let mut child = transom(arguments).stderr(Stdio::null()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut banner = Vec::new();
