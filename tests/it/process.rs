@@ -7,12 +7,12 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Held open: what is printed later must have somewhere to go.
     _stdout: BufReader<ChildStdout>,
     banner: Vec<String>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for Process {
@@ -32,7 +32,7 @@ fn transom(arguments: &[&str]) -> Command {
     command
 }
 
-fn start(arguments: &[&str]) -> Process {
+pub(crate) fn start(arguments: &[&str]) -> Process {
     let mut child = transom(arguments).stderr(Stdio::null()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut banner = Vec::new();
@@ -50,7 +50,7 @@ fn fails(arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn http(address: &str, request: &str) -> String {
+pub(crate) fn http(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "{request}").unwrap();
     let mut answer = String::new();
@@ -58,7 +58,7 @@ fn http(address: &str, request: &str) -> String {
     answer
 }
 
-fn create(address: &str, email: &str) -> String {
+pub(crate) fn create(address: &str, email: &str) -> String {
     let body = format!("{{\"email\":\"{email}\"}}");
     let length = body.len();
     http(
