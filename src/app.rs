@@ -16,10 +16,12 @@ mod banner;
 mod rpc_services;
 mod serve;
 mod store_watch;
+mod token;
 mod user_service;
 mod users;
 
 pub use serve::serve;
+pub use token::token;
 pub use user_service::user_service;
 
 /// Why the process cannot go on. Each says what to do about it.
@@ -77,7 +79,7 @@ impl Error {
 }
 
 /// Runs `work` on this thread, which only accepts: the workers have runtimes of their own.
-fn on_main_runtime(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+fn on_main_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 

@@ -1,6 +1,6 @@
 //! The command line: one file for each subcommand, flags over environment over file over default.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -12,11 +12,14 @@ mod explain;
 mod routes;
 mod schema;
 mod serve;
+mod token;
 mod user_service;
+mod users;
 mod version;
 
 pub use common::LogFormat;
 pub use explain::Explanation;
+pub use users::{Error as UsersError, UsersCommand};
 
 /// What the command line asks for.
 pub enum Action {
@@ -24,8 +27,19 @@ pub enum Action {
     Serve(Box<Config>, LogFormat),
     /// Run the bundled service alone.
     UserService(Box<Config>, LogFormat),
+    /// Print an access token for a user, signed with the store's key.
+    Token {
+        /// Where the key is, and what tokens say.
+        config: Box<Config>,
+        /// The user's id.
+        subject: String,
+        /// How long it is good.
+        lifetime: Duration,
+    },
     /// Explain requests.
     Explain(Box<Explanation>),
+    /// Call a user service.
+    Users(Box<UsersCommand>),
     /// Print this and exit.
     Print(String),
     /// Print this and exit with 1.
@@ -49,9 +63,11 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action, Error>
         Some(Command::Version) => Ok(Action::Print(version::text())),
         Some(Command::Serve(serve)) => serve.action(),
         Some(Command::UserService(service)) => service.action(),
+        Some(Command::Token(token)) => token.action(),
         Some(Command::Routes(routes)) => routes.action(),
         Some(Command::Explain(explain)) => explain.action(),
         Some(Command::Check(check)) => check.action(),
+        Some(Command::Users(users)) => Ok(Action::Users(Box::new(users))),
         None => cli.serve.action(),
     }
 }
@@ -96,6 +112,17 @@ const SERVICE_EXAMPLES: &str = "Examples:
   transom user-service                                on 127.0.0.1:50051, users in ./transom.db
   transom user-service --database sqlite::memory:     users that are forgotten at the end";
 
+const TOKEN_EXAMPLES: &str = "Examples:
+  transom token                                       with the key in ./transom.db, for 15 minutes
+  transom token --subject 0197a000-… --lifetime-s 3600
+  transom token --key key.pem                         with a key of your own";
+
+const TOKEN_EXITS: &str = "Exit codes:
+  0   the token is printed
+  1   there is no key, or it could not be written
+  2   the command line is wrong
+  78  the configuration is wrong";
+
 const SERVE_EXITS: &str = "Exit codes:
   0   it was told to stop
   1   it cannot run: the address is in use, or the user store cannot be opened
@@ -136,6 +163,12 @@ enum Command {
     /// Tell what is wrong with schemas, rules and configuration, and what is probably not meant
     #[command(before_help = CHECK_EXAMPLES, after_help = CHECK_EXITS)]
     Check(check::Check),
+    /// List, export, import, create and get users of a running service
+    #[command(before_help = users::EXAMPLES, after_help = users::EXITS)]
+    Users(UsersCommand),
+    /// Print an access token of the bundled service without a login, for development
+    #[command(before_help = TOKEN_EXAMPLES, after_help = TOKEN_EXITS)]
+    Token(token::Token),
     /// Print the version
     Version,
 }

@@ -10,7 +10,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 use transom::{
     app,
-    cli::{self, Action, LogFormat},
+    cli::{self, Action, LogFormat, UsersError},
 };
 
 fn main() -> ExitCode {
@@ -23,10 +23,22 @@ fn main() -> ExitCode {
             log_to_stderr(log_format);
             end(app::user_service(*config, announce))
         }
+        Ok(Action::Token { config, subject, lifetime }) => {
+            match app::token(*config, &subject, lifetime) {
+                Ok(token) => written(print(&format!("{token}\n")), 0),
+                Err(error) => fail(&error.to_string(), 1),
+            }
+        }
         Ok(Action::Explain(explanation)) => {
             let (code, result) = explanation.run(&mut io::stdin().lock(), &mut io::stdout().lock());
             written(result, code)
         }
+        Ok(Action::Users(command)) => match command.run(&mut io::stdout().lock()) {
+            Ok(code) => ExitCode::from(code),
+            Err(UsersError::Usage(error)) => fail(&error, 2),
+            Err(UsersError::Failed(error)) => fail(&error, 1),
+            Err(UsersError::Output(error)) => written(Err(error), 0),
+        },
         Ok(Action::Print(text)) => written(print(&text), 0),
         Ok(Action::Fail(text)) => written(print(&text), 1),
         Err(cli::Error::Config(error)) => fail(&error, 78),

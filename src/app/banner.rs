@@ -1,6 +1,10 @@
 //! What a start says: where, what, and a line to paste. At most eight lines.
 
-use crate::{Gateway, config::Config};
+use crate::{
+    Gateway,
+    config::{AuthMode, Config},
+    users::SERVICES,
+};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -42,18 +46,21 @@ pub(super) fn user_service(config: &Config) -> String {
     let address = config.listen;
     format!(
         "Transom {VERSION} user service listens on http://{address}\n\
-         \x20 serves  user.v1.UserService, grpc.health.v1.Health, server reflection\n\
+         \x20 serves  {}, grpc.health.v1.Health, server reflection\n\
          \x20 from    users in {}\n\
          \x20 speaks  gRPC\n\
          \x20 auth    {}\n\
          \x20 try     transom serve --upstream http://{address}\n",
+        SERVICES.join(", "),
         config.database,
         auth(config)
     )
 }
 
 fn auth(config: &Config) -> &'static str {
-    if config.listen.ip().is_loopback() {
+    if config.auth.mode == AuthMode::Jwt {
+        "jwt: methods take the token of a login, but CreateUser, Login and Refresh"
+    } else if config.listen.ip().is_loopback() {
         "off: every program on this machine may call everything"
     } else {
         "OFF: everyone who reaches this address may call everything"

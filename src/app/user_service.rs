@@ -38,7 +38,10 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     tracing::info!(address = %config.listen, "listening");
     let hooks = Hooks {
         readiness: readiness.clone(),
-        end_streams: Box::new(|| {}),
+        end_streams: Box::new({
+            let bundle = bundle.clone();
+            move || bundle.end_streams()
+        }),
         tells_caller_address: false,
         before_workers_stop: async { bundle.store().close().await },
     };

@@ -13,7 +13,14 @@ use crate::{
 
 /// The service that `config` describes, on its store.
 pub(super) async fn open(config: &Config) -> Result<Bundle, Error> {
-    let database = &config.database;
+    open_with(&config.database, options(&config.auth)).await
+}
+
+/// The service on a store.
+pub(super) async fn open_with(
+    database: &Database,
+    options: BundleOptions,
+) -> Result<Bundle, Error> {
     let failed = |error| Error::Store(database.clone(), error);
     let store: Arc<dyn Store> = match database {
         Database::SqliteFile(file) => Arc::new(SqliteStore::open(file).await.map_err(failed)?),
@@ -23,10 +30,10 @@ pub(super) async fn open(config: &Config) -> Result<Bundle, Error> {
         }
     };
     #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
-    Bundle::open(store, options(&config.auth), SystemTime::now).await.map_err(failed)
+    Bundle::open(store, options, SystemTime::now).await.map_err(failed)
 }
 
-fn options(auth: &Auth) -> BundleOptions {
+pub(super) fn options(auth: &Auth) -> BundleOptions {
     BundleOptions {
         requires_token: auth.mode == AuthMode::Jwt,
         hides_existing_email: auth.hide_existing_email,

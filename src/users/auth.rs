@@ -11,7 +11,7 @@ use aws_lc_rs::{
     rand,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -143,17 +143,25 @@ impl AuthService {
         Ok(known.user)
     }
 
-    fn answer(&self, user_id: &str, refresh: SecretToken) -> Result<TokenResponse, Status> {
+    fn answer(
+        &self,
+        user_id: &str,
+        refresh: SecretToken,
+    ) -> Result<Response<TokenResponse>, Status> {
         let access_token = self.0.keys.sign(user_id).map_err(|_| {
             tracing::error!("there is no key to sign with");
             Status::internal("The token could not be signed")
         })?;
         let lifetime = self.0.options.access_token_lifetime.as_secs();
-        Ok(TokenResponse {
+        let mut response = Response::new(TokenResponse {
             access_token,
             refresh_token: refresh.text,
             expires_in: i32::try_from(lifetime).unwrap_or(i32::MAX),
-        })
+        });
+        // RFC 6749, 5.1: no cache on the way keeps it.
+        let no_store = MetadataValue::from_static("no-store");
+        response.metadata_mut().insert("cache-control", no_store);
+        Ok(response)
     }
 
     fn refresh_token(&self, secret: &SecretToken, family: String, user_id: String) -> RefreshToken {
@@ -185,7 +193,7 @@ impl auth_service_server::AuthService for AuthService {
         let secret = SecretToken::new()?;
         let token = self.refresh_token(&secret, Uuid::now_v7().to_string(), user.id.clone());
         self.0.store.add_refresh_token(token).await.map_err(refusal::store)?;
-        self.answer(&user.id, secret).map(Response::new)
+        self.answer(&user.id, secret)
     }
 
     async fn refresh(
@@ -202,7 +210,7 @@ impl auth_service_server::AuthService for AuthService {
         let hash = digest(&SHA256, token.as_bytes());
         let refreshed = self.0.store.use_refresh_token(hash.as_ref(), next, now).await;
         match refreshed.map_err(refusal::store)? {
-            Refreshed::Renewed(user) => self.answer(&user.id, secret).map(Response::new),
+            Refreshed::Renewed(user) => self.answer(&user.id, secret),
             Refreshed::Unknown => Err(invalid_token()),
             Refreshed::Reused => {
                 tracing::warn!("a refresh token was used twice: its login is ended");

@@ -88,6 +88,11 @@ impl Bundle {
         Logging.layer(self.authentication.layer(AuthServiceServer::new(self.auth.clone())))
     }
 
+    /// Ends every stream that would go on, with UNAVAILABLE.
+    pub fn end_streams(&self) {
+        self.users.end_streams();
+    }
+
     /// Where everything is kept.
     pub fn store(&self) -> &dyn Store {
         &*self.store

@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use futures_util::Stream;
 use pbjson_types::{Empty, Timestamp};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -28,6 +29,8 @@ pub struct UserService {
     hasher: PasswordHasher,
     now: fn() -> SystemTime,
     hides_existing_email: bool,
+    /// Cancelled when streams that would go on are to end.
+    drain: CancellationToken,
 }
 
 impl UserService {
@@ -39,7 +42,8 @@ impl UserService {
         hasher: PasswordHasher,
         now: fn() -> SystemTime,
     ) -> Self {
-        Self { store, feed, hasher, now, hides_existing_email: false }
+        let drain = CancellationToken::new();
+        Self { store, feed, hasher, now, hides_existing_email: false, drain }
     }
 
     /// Whether CreateUser answers a known email as if it were new, with a user that is not kept,
@@ -47,6 +51,16 @@ impl UserService {
     pub fn hide_existing_email(mut self, hides: bool) -> Self {
         self.hides_existing_email = hides;
         self
+    }
+
+    /// Ends every UserUpdates with UNAVAILABLE, now; new ones end at once.
+    pub fn end_streams(&self) {
+        self.drain.cancel();
+    }
+
+    /// Waits until streams are to end.
+    pub(super) async fn drained(&self) {
+        self.drain.cancelled().await;
     }
 
     pub(super) fn feed(&self) -> Feed {

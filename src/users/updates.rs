@@ -92,6 +92,9 @@ impl<R: Stream<Item = Result<UserUpdateRequest, Status>> + Unpin> Call<R> {
             let has_room = self.wanted.own.len() < UNANSWERED_LIMIT;
             let requests = self.requests.as_mut().filter(|_| has_room);
             tokio::select! {
+                () = self.service.drained() => {
+                    return Err(Status::unavailable("The service is stopping"));
+                }
                 request = next_request(requests) => match request.transpose()? {
                     Some(request) => self.take(request).await?,
                     None => self.requests = None,
@@ -338,6 +341,17 @@ mod tests {
             assert_eq!((status.code(), status.message()), (code, message.as_str()));
             assert!(caller.answers.next().await.is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn who_would_stay_is_told_when_the_service_stops() {
+        let (service, _) = service(1);
+        let mut caller = Caller::new(&service);
+        caller.send(subscribe(String::new()));
+        assert!(caller.has_nothing().await);
+        service.end_streams();
+        let status = caller.answers.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
     }
 
     #[tokio::test]

@@ -44,6 +44,7 @@ async fn locked() -> (Gateway, String, Value) {
     let id = post(&gateway, "/v1/users", None, &user).await.json()["id"].clone();
     let tokens = login(&gateway, "ada@X", PASSWORD).await;
     assert_eq!(tokens.status, 200, "{}", tokens.text());
+    assert_eq!(tokens.header("cache-control"), "no-store");
     (gateway, id.as_str().unwrap().to_owned(), tokens.json())
 }
 

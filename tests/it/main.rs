@@ -5,6 +5,8 @@
 #[cfg(feature = "users")]
 mod auth;
 mod cases;
+#[cfg(all(feature = "cli", feature = "users"))]
+mod cli_users;
 mod connect;
 mod cors;
 mod faults;

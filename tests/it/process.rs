@@ -22,7 +22,7 @@ impl Drop for Process {
     }
 }
 
-fn transom(arguments: &[&str]) -> Command {
+pub(crate) fn transom(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let ours = |name: &str| name.starts_with("TRANSOM_") || name == "RUST_LOG";
@@ -331,7 +331,10 @@ fn explain_answers_each_line_before_it_waits_for_the_next() {
     for (request, answer) in [
         ("{\"request\":\"GET /v1/users/7\"}", "{\"http_status\":200,"),
         ("not JSON", "{\"error\":"),
-        ("{\"request\":\"PUT /v1/users/7\"}", "{\"http_status\":405,\"allow\":[\"GET\",\"HEAD\"],"),
+        (
+            "{\"request\":\"PUT /v1/users\"}",
+            "{\"http_status\":405,\"allow\":[\"GET\",\"HEAD\",\"POST\"],",
+        ),
     ] {
         writeln!(input, "{request}").unwrap();
         let line = lines.next().unwrap().unwrap();
@@ -355,7 +358,10 @@ fn routes_are_printed_for_people_and_for_programs() {
     assert_eq!((code, &lines[0][..]), (0, &["METHOD", "TEMPLATE", "RPC", "STREAM", "BODY"][..]));
     let list = ["GET", "/v1/users", "user.v1.UserService/ListUsers", "server", "-"];
     assert!(lines.iter().any(|line| line[..] == list), "{text}");
-    let column = |line: &str| line.find("user.v1.UserService/").unwrap_or_default();
+    let column = |line: &str| {
+        let rpc = line.split_whitespace().nth(2).unwrap_or_default();
+        line.find(&format!(" {rpc} ")).unwrap_or_default()
+    };
     let columns: Vec<_> =
         text.lines().skip(1).filter(|l| l.contains(" /v1/")).map(column).collect();
     assert!(columns.iter().all(|at| *at == columns[0] && *at > 0), "{text}");
@@ -375,7 +381,7 @@ fn routes_are_printed_for_people_and_for_programs() {
 
 #[test]
 fn check_tells_errors_and_warnings_with_their_places() {
-    assert_eq!(prints(&["check"]), (0, "5 methods, 10 routes, 0 errors, 0 warnings\n".to_owned()));
+    assert_eq!(prints(&["check"]), (0, "9 methods, 18 routes, 0 errors, 0 warnings\n".to_owned()));
 
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -534,4 +540,59 @@ fn rules_without_an_upstream_are_for_the_bundled_service() {
     std::fs::write(&config, "[[upstreams]]\nurl = \"http://a\"\n").unwrap();
     let (code, error) = fails(&[&["routes", "--config", &config][..], &flags].concat());
     assert!(code == 2 && error.contains("--upstream URL"), "{error}");
+}
+
+/// The answer to a GET, with a token if there is one.
+fn get_with(address: &str, path: &str, token: Option<&str>) -> String {
+    let token = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+    let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
+    http(address, &format!("{head}{}\r\n", token.unwrap_or_default()))
+}
+
+#[test]
+fn with_auth_jwt_methods_take_a_token_that_the_store_signs() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("users.db").display());
+    let token = |arguments: &[&str]| {
+        let output = transom(&[&["token"], arguments].concat()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    };
+    let of_store = ["--database", database.as_str()];
+    assert_eq!(token(&of_store), (2, String::new()), "there is no store yet");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--auth", "jwt", "--database", &database];
+    let process = start(&arguments);
+    assert!(process.banner.concat().contains("auth    jwt: "), "{:?}", process.banner);
+    assert!(create(&process.address, "a@b").starts_with("HTTP/1.1 200"), "signing up is public");
+    let list = |token: Option<&str>| get_with(&process.address, "/v1/users", token);
+    let refused = list(None);
+    assert!(refused.starts_with("HTTP/1.1 401") && refused.contains("Invalid token"), "{refused}");
+
+    let (code, good) = token(&[&of_store[..], &["--subject", "me"]].concat());
+    assert_eq!((code, good.split('.').count()), (0, 3));
+    assert!(list(Some(&good)).starts_with("HTTP/1.1 200"));
+    let keys = get_with(&process.address, "/.well-known/jwks.json", None);
+    assert!(keys.starts_with("HTTP/1.1 200") && keys.contains("\"crv\":\"Ed25519\""), "{keys}");
+
+    // A key of one's own signs too; the server does not know it.
+    let key = folder.path().join("key.pem");
+    let pem = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+        -----END PRIVATE KEY-----\n";
+    std::fs::write(&key, pem).unwrap();
+    let (code, foreign) = token(&["--key", key.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert!(list(Some(&foreign)).starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn the_keys_of_tokens_are_shown_for_the_bundled_service_alone() {
+    let service =
+        start(&["user-service", "--listen", "127.0.0.1:0", "--database", "sqlite::memory:"]);
+    let keys = |process: &Process| get_with(&process.address, "/.well-known/jwks.json", None);
+    assert!(keys(&service).starts_with("HTTP/1.1 200"));
+    let upstream = format!("http://{}", service.address);
+    let gateway = start(&["serve", "--listen", "127.0.0.1:0", "--upstream", &upstream]);
+    assert!(keys(&gateway).starts_with("HTTP/1.1 404"), "{}", keys(&gateway));
+    let (code, error) = fails(&["serve", "--upstream", &upstream, "--auth", "jwt"]);
+    assert!(code == 78 && error.contains("auth.mode"), "{code} {error}");
 }

@@ -9,6 +9,7 @@ fn count_keys(toml: &str) -> usize {
     toml.lines()
         .filter(|line| {
             line.contains(" = ")
+                || line.starts_with("[a")
                 || line.starts_with("[l")
                 || line.starts_with("[d")
                 || line.starts_with("[c")

@@ -10,6 +10,7 @@ use std::{
 /// Each module, and the modules it may import.
 const ARROWS: &[(&str, &[&str])] = &[
     ("status", &[]),
+    ("jwt", &[]),
     ("config", &[]),
     ("schema", &["status"]),
     ("routing", &["schema"]),
@@ -18,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("openapi", &["schema", "routing", "protocol", "status"]),
     ("upstream", &["schema", "status", "config"]),
     ("gateway", &["protocol", "routing", "transcoding", "schema", "upstream", "status", "config"]),
-    ("users", &[]),
+    ("users", &["jwt"]),
     ("layers", &["protocol", "status", "config"]),
     ("server", &["layers", "gateway", "openapi", "routing", "protocol", "status", "config"]),
     (
@@ -26,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "config",
             "status",
+            "jwt",
             "schema",
             "routing",
             "transcoding",
@@ -40,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "config",
             "status",
+            "jwt",
             "schema",
             "routing",
             "transcoding",
@@ -55,7 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules without I/O, tasks or clocks, and the crates they may name.
-const CORE: &[&str] = &["protocol", "openapi", "routing", "transcoding", "schema", "status"];
+const CORE: &[&str] = &["protocol", "openapi", "routing", "transcoding", "schema", "status", "jwt"];
 const CORE_CRATES: &[&str] = &[
     "std",
     "core",
@@ -78,6 +81,9 @@ const CORE_CRATES: &[&str] = &[
     "protox",
     "saphyr_parser",
     "thiserror",
+    // In jwt.
+    "aws_lc_rs",
+    "jsonwebtoken",
     "utoipa",
 ];
 

@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::SystemTime};
 
 use axum::body::Body;
+use futures_util::SinkExt as _;
 use http::Request;
 use prost::Message as _;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 use transom::{
     Gateway,
     users::{self, Bundle, BundleOptions, SqliteStore, v1},
@@ -13,7 +15,9 @@ use transom::{
 
 use crate::{
     grpc_web,
-    support::{Answer, request, send},
+    server::serve_gateway,
+    support::{Answer, open, read_ready, request, send},
+    websocket,
 };
 
 /// The bundled services, kept in memory.
@@ -267,4 +271,83 @@ async fn the_json_is_what_pbjson_reads() {
     let user: v1::User = serde_json::from_slice(&created.body).unwrap();
     assert_eq!((user.name.as_str(), user.status()), ("é\n", v1::UserStatus::Active));
     assert_eq!(user.created_at.unwrap().seconds, 0);
+}
+
+#[tokio::test]
+async fn changes_made_and_heard_as_lines_and_as_events() {
+    let gateway = gateway().await;
+    let created = post(&gateway, &json!({"email": "a@b"})).await.json();
+    let id = created["id"].as_str().unwrap();
+    let updates = |body: String| {
+        let request = request("POST /v1/users:updates").header("content-type", "application/json");
+        request.body(Body::from(body)).unwrap()
+    };
+    let mut hearing = open(&gateway, updates("{}".to_owned())).await.into_body();
+    assert_eq!(read_ready(&mut hearing).await, "retry: 3000\n\n");
+
+    let rename = |name: &str| json!({"userId": id, "name": name, "updateMask": "name"}).to_string();
+    let lines = format!("{}\n{}\n", rename("A"), rename("B"));
+    let mut request = updates(lines);
+    request.headers_mut().insert("content-type", "application/x-ndjson".parse().unwrap());
+    request.headers_mut().insert("accept", "application/x-ndjson".parse().unwrap());
+    let answer = send(&gateway, request).await;
+    let names = answer.text().lines().map(|line| {
+        serde_json::from_str::<Value>(line).unwrap()["name"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["A", "B"]);
+    let unary = send_json(&gateway, &format!("PATCH /v1/users/{id}"), &json!({"name": "C"})).await;
+    assert_eq!(unary.status, 200);
+
+    let mut heard = String::new();
+    while heard.matches("data: ").count() < 3 {
+        heard.push_str(std::str::from_utf8(&read_ready(&mut hearing).await).unwrap());
+    }
+    let names: Vec<_> = heard.split("\"name\":\"").skip(1).map(|rest| &rest[..1]).collect();
+    assert_eq!(names, ["A", "B", "C"]);
+    gateway.end_streams();
+    let end = read_ready(&mut hearing).await;
+    assert!(end.starts_with(b"event: error\n"), "{end:?}");
+}
+
+#[tokio::test]
+async fn changes_made_and_heard_over_a_websocket() {
+    let gateway = gateway().await;
+    let created = post(&gateway, &json!({"email": "a@b"})).await.json();
+    let address = serve_gateway(gateway).await;
+    let mut socket = websocket::open(address, "/v1/users:updates").await;
+    for name in ["A", "B"] {
+        let change = json!({"userId": created["id"], "name": name, "updateMask": "name"});
+        socket.send(Message::text(change.to_string())).await.unwrap();
+        let answer = websocket::next(&mut socket).await;
+        let answer: Value = serde_json::from_str(answer.to_text().unwrap()).unwrap();
+        assert_eq!((&answer["id"], &answer["name"]), (&created["id"], &json!(name)));
+    }
+    socket.send(Message::text("")).await.unwrap();
+    let heard = websocket::hear(socket).await;
+    assert_eq!((heard.code, heard.messages.len()), (1000, 0));
+}
+
+/// A version beside the one before: both are what they are.
+#[tokio::test]
+async fn version_2_beside_version_1() {
+    let bundle = bundle(BundleOptions::default()).await;
+    let gateway = Gateway::builder()
+        .service(users::DESCRIPTOR_SET, bundle.user_service())
+        .expose(&["user.v1.UserService".to_owned()])
+        .service(
+            transom_test_services::USER_V2_DESCRIPTOR_SET,
+            transom_test_services::user::UserServiceServer::new(transom_test_services::user::Users),
+        )
+        .build()
+        .unwrap();
+    let created = post(&gateway, &json!({"email": "a@b", "name": "Ada"})).await.json();
+    let id = created["id"].as_str().unwrap();
+    assert_eq!(get(&gateway, &format!("/v1/users/{id}")).await.json()["name"], "Ada");
+    assert_eq!(
+        get(&gateway, "/v2/users/7").await.json(),
+        json!({
+            "id": "7", "email": "ada@example.com", "name": {"given": "Ada", "family": "Lovelace"},
+        })
+    );
+    assert_eq!(gateway.services(), ["user.v1.UserService", "user.v2.UserService"]);
 }

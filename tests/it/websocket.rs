@@ -49,7 +49,7 @@ const INVENTORY: &str = "/inventory.v1.Inventory";
 const HEAD: &str = "connection: upgrade\r\nupgrade: websocket\r\nhost: a\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 async fn try_open(
     address: SocketAddr,
@@ -64,7 +64,7 @@ async fn try_open(
     Ok(client_async(request, stream).await?.0)
 }
 
-async fn open(address: SocketAddr, target: &str) -> Socket {
+pub(crate) async fn open(address: SocketAddr, target: &str) -> Socket {
     try_open(address, target, &[]).await.unwrap()
 }
 
@@ -87,11 +87,11 @@ fn binary(message: &impl prost::Message) -> Message {
 
 /// What a call came to.
 #[derive(Debug, Default)]
-struct Heard {
-    messages: Vec<Message>,
+pub(crate) struct Heard {
+    pub(crate) messages: Vec<Message>,
     /// What was told behind the messages.
     end: Value,
-    code: u16,
+    pub(crate) code: u16,
     reason: String,
 }
 
@@ -111,7 +111,7 @@ impl Heard {
 }
 
 /// The next frame that is no ping.
-async fn next(socket: &mut Socket) -> Message {
+pub(crate) async fn next(socket: &mut Socket) -> Message {
     loop {
         match within(20, socket.next()).await.unwrap().unwrap() {
             Message::Ping(_) => {}
@@ -121,7 +121,7 @@ async fn next(socket: &mut Socket) -> Message {
 }
 
 /// Reads to the close frame.
-async fn hear(mut socket: Socket) -> Heard {
+pub(crate) async fn hear(mut socket: Socket) -> Heard {
     let mut heard = Heard::default();
     loop {
         match next(&mut socket).await {

@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     for (name, files) in [
         ("shapes.v1", &["shapes/v1/shapes.proto"][..]),
+        ("user.v2", &["user/v2/user_service.proto"]),
         ("inventory.v1", &["inventory/v1/inventory.proto", "google/rpc/error_details.proto"]),
     ] {
         let mut compiler = protox::Compiler::new(["proto", "../../proto"])?;

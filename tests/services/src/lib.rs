@@ -2,6 +2,7 @@
 
 pub mod inventory;
 pub mod shapes;
+pub mod user;
 
 /// Everything `inventory/v1/inventory.proto` needs, as an encoded `FileDescriptorSet`.
 pub const INVENTORY_DESCRIPTOR_SET: &[u8] =
@@ -9,6 +10,9 @@ pub const INVENTORY_DESCRIPTOR_SET: &[u8] =
 
 /// Everything `shapes/v1/shapes.proto` needs, as an encoded `FileDescriptorSet`.
 pub const SHAPES_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shapes.v1.bin"));
+
+/// Everything `user/v2/user_service.proto` needs, as an encoded `FileDescriptorSet`.
+pub const USER_V2_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/user.v2.bin"));
 
 /// Generated messages.
 pub mod google {
