@@ -15,6 +15,7 @@ use crate::{
 mod banner;
 mod rpc_services;
 mod serve;
+mod store_watch;
 mod token;
 mod user_service;
 mod users;

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, users,
+    Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, store_watch,
+    users,
 };
 use crate::{
     Gateway, GatewayBuilder,
@@ -62,7 +63,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
             result?;
         }
         result = reaching => result?,
-        () = behind.run() => {}
+        () = behind.run(&readiness) => {}
         () = rpc_services.follow(&readiness, || gateway.services()) => {}
     }
     tracing::info!("stopped");
@@ -165,9 +166,11 @@ impl Behind {
     }
 
     /// What the bundled service does beside its calls, for as long as it is polled.
-    async fn run(&self) {
+    async fn run(&self, readiness: &Readiness) {
         match self {
-            Self::Users(bundle) => bundle.run().await,
+            Self::Users(bundle) => {
+                tokio::join!(bundle.run(), store_watch::watch(bundle.store(), readiness));
+            }
             Self::Remote(_) => std::future::pending().await,
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tonic::service::Routes;
 
 use super::{
-    Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, users,
+    Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, store_watch,
+    users,
 };
 use crate::{
     config::Config,
@@ -50,6 +51,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
         }
         () = rpc_services.follow(&readiness, || services.to_vec()) => {}
         () = bundle.run() => {}
+        () = store_watch::watch(bundle.store(), &readiness) => {}
     }
     tracing::info!("stopped");
     Ok(())

@@ -7,6 +7,9 @@ use crate::store_contract::{keeps_its_promises, user};
 
 mod database;
 mod failures;
+#[cfg(feature = "cli")]
+mod gateway;
+mod proxy;
 mod replicas;
 
 use database::Database;

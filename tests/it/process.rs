@@ -50,7 +50,7 @@ fn fails(arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn http(address: &str, request: &str) -> String {
+pub(crate) fn http(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "{request}").unwrap();
     let mut answer = String::new();
@@ -58,7 +58,7 @@ fn http(address: &str, request: &str) -> String {
     answer
 }
 
-fn create(address: &str, email: &str) -> String {
+pub(crate) fn create(address: &str, email: &str) -> String {
     let body = format!("{{\"email\":\"{email}\"}}");
     let length = body.len();
     http(

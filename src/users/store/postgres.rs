@@ -16,7 +16,10 @@ use sqlx::{
     Connection as _,
     postgres::{PgConnectOptions, PgPool},
 };
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 
 use super::{
     Change, Credentials, KeyRecord, NewUser, RefreshToken, Refreshed, Store, StoreError, UserPatch,
@@ -34,6 +37,9 @@ use hints::Hints;
 /// How long the statements of one piece of work may take together. The server has a limit for
 /// each, but one that vanished does not keep it.
 const WORK_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long to wait before a transaction is tried again: who was in its way is to be through.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A store in a database.
 #[derive(Clone)]
@@ -108,6 +114,7 @@ macro_rules! writing {
                         Err(error) if !is_repeated && is_conflict(&error) => is_repeated = true,
                         done => break done,
                     }
+                    sleep(PAUSE).await;
                 }
             })
             .await

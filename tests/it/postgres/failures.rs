@@ -2,7 +2,10 @@
 
 use transom::users::{PostgresStore, Store, StoreError, UserPatch};
 
-use super::database::{Database, recovers, soon};
+use super::{
+    database::{Database, recovers, soon},
+    proxy::{Proxy, Way},
+};
 use crate::store_contract::{record, user};
 
 #[tokio::test]
@@ -80,40 +83,12 @@ async fn users_that_swap_emails_are_told_that_they_are_taken() {
 #[ignore = "needs PostgreSQL: tests/run postgres"]
 async fn a_connection_that_falls_silent_is_given_up() {
     let database = Database::create("silent").await;
-    let (proxy, address) = silenceable(&database.url).await;
-    let store = PostgresStore::open(&address).await.unwrap();
+    let proxy = Proxy::start(&database.url).await;
+    let store = PostgresStore::open(&proxy.url).await.unwrap();
     store.insert(user(1, "a@x")).await.unwrap();
-    proxy.send_replace(true);
+    proxy.set(Way::Silent);
     let silent = soon(store.probe()).await.unwrap_err();
     assert!(matches!(silent, StoreError::Unavailable(_)), "{silent}");
-    proxy.send_replace(false);
+    proxy.set(Way::Open);
     recovers(&store).await;
-}
-
-/// A way to the server on which nothing moves while it is told so, and never again what was lost.
-async fn silenceable(url: &str) -> (tokio::sync::watch::Sender<bool>, String) {
-    let (before, rest) = url.rsplit_once('@').unwrap();
-    let (server, name) = rest.split_once('/').unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("{before}@{}/{name}", listener.local_addr().unwrap());
-    let (silence, silent) = tokio::sync::watch::channel(false);
-    let server = server.to_owned();
-    tokio::spawn(async move {
-        loop {
-            let (mut caller, _) = listener.accept().await.unwrap();
-            let (server, mut silent) = (server.clone(), silent.clone());
-            tokio::spawn(async move {
-                let mut upstream = tokio::net::TcpStream::connect(server).await.unwrap();
-                let silent = async {
-                    let _ = silent.wait_for(|silent| *silent).await;
-                };
-                tokio::select! {
-                    biased;
-                    () = silent => std::future::pending().await,
-                    _ = tokio::io::copy_bidirectional(&mut caller, &mut upstream) => {}
-                }
-            });
-        }
-    });
-    (silence, address)
 }
