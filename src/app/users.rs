@@ -37,6 +37,11 @@ pub(super) fn options(auth: &Auth) -> BundleOptions {
     BundleOptions {
         requires_token: auth.mode == AuthMode::Jwt,
         hides_existing_email: auth.hide_existing_email,
+        sign_ups_per_minute: auth.sign_ups_per_minute,
+        password_concurrency: match auth.password_concurrency {
+            0 => BundleOptions::default().password_concurrency,
+            concurrency => concurrency,
+        },
         password_queue_limit: auth.password_queue_limit,
         auth: AuthOptions {
             issuer: auth.issuer.clone(),
@@ -47,6 +52,5 @@ pub(super) fn options(auth: &Auth) -> BundleOptions {
             account_attempts_per_minute: auth.account_attempts_per_minute,
             address_attempts_per_minute: auth.address_attempts_per_minute,
         },
-        ..BundleOptions::default()
     }
 }
