@@ -7,8 +7,13 @@ use std::{
 
 use super::Error;
 use crate::{
+    GatewayBuilder,
     config::{Auth, AuthMode, Config, Database},
-    users::{AuthOptions, Bundle, BundleOptions, PostgresStore, SqliteStore, Store},
+    server::Jwks,
+    users::{
+        AuthOptions, Bundle, BundleOptions, DESCRIPTOR_SET, PostgresStore, SERVICES, SqliteStore,
+        Store,
+    },
 };
 
 /// The service that `config` describes, on its store.
@@ -31,6 +36,22 @@ pub(super) async fn open_with(
     };
     #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
     Bundle::open(store, options, SystemTime::now).await.map_err(failed)
+}
+
+/// Has the gateway serve both services.
+pub(super) fn describe(bundle: &Bundle, builder: GatewayBuilder) -> GatewayBuilder {
+    let [users, auth] = SERVICES.map(str::to_owned);
+    builder
+        .service(DESCRIPTOR_SET, bundle.user_service())
+        .expose(&[users])
+        .service(DESCRIPTOR_SET, bundle.auth_service())
+        .expose(&[auth])
+}
+
+/// The keys that tokens are signed with.
+pub(super) fn jwks(bundle: &Bundle) -> Jwks {
+    let auth = bundle.auth().clone();
+    Arc::new(move || auth.jwks())
 }
 
 pub(super) fn options(auth: &Auth) -> BundleOptions {
