@@ -271,29 +271,61 @@ pub(super) fn invalid_token() -> Status {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::{net::SocketAddr, sync::atomic::Ordering};
 
     use super::{super::store::stub::StubStore, auth_service_server::AuthService as _, *};
 
-    /// Attempts were used up although no password was looked at.
-    #[tokio::test]
-    async fn a_store_that_is_away_costs_no_attempts() {
-        let store = Arc::new(StubStore::with_users(1));
+    async fn service(store: &Arc<StubStore>) -> AuthService {
         let options = AuthOptions { account_attempts_per_minute: 2, ..AuthOptions::default() };
         let hasher = PasswordHasher::new(1, 1);
-        let clock = || SystemTime::UNIX_EPOCH;
-        let auth = AuthService::open(store.clone(), hasher, options, clock).await.unwrap();
-        let login = async || {
-            let (email, password) = ("1@x".to_owned(), "wrong".to_owned());
-            auth.login(Request::new(LoginRequest { email, password })).await.unwrap_err().code()
-        };
+        AuthService::open(store.clone(), hasher, options, || SystemTime::UNIX_EPOCH).await.unwrap()
+    }
+
+    /// How a login of `1@x` from an address ends.
+    async fn login(auth: &AuthService, password: &str, address: Option<&str>) -> Code {
+        let (email, password) = ("1@x".to_owned(), password.to_owned());
+        let mut request = Request::new(LoginRequest { email, password });
+        if let Some(address) = address {
+            request.extensions_mut().insert(address.parse::<SocketAddr>().unwrap());
+        }
+        auth.login(request).await.map_or_else(|status| status.code(), |_| Code::Ok)
+    }
+
+    /// Attempts were used up although no password was looked at.
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_costs_no_attempts() {
+        let store = Arc::new(StubStore::with_users(1));
+        let auth = service(&store).await;
         store.is_down.store(true, Ordering::SeqCst);
         for _ in 0..30 {
-            assert_eq!(login().await, Code::Unavailable);
+            assert_eq!(login(&auth, "wrong", None).await, Code::Unavailable);
         }
         store.is_down.store(false, Ordering::SeqCst);
         for code in [Code::Unauthenticated, Code::Unauthenticated, Code::ResourceExhausted] {
-            assert_eq!(login().await, code);
+            assert_eq!(login(&auth, "wrong", None).await, code);
         }
+    }
+
+    /// Who fails for another's account, from another address, does not keep its owner out.
+    #[tokio::test(start_paused = true)]
+    async fn an_account_is_not_locked_from_elsewhere_that_easily() {
+        let store = Arc::new(StubStore::with_users(1));
+        let auth = service(&store).await;
+        let hash = auth.0.hasher.hash(Zeroizing::new("correct horse".into()), Wait::SignUp).await;
+        let id = Uuid::from_u128(1).to_string();
+        store.rehash(&id, "", hash.unwrap()).await.unwrap();
+        for code in [Code::Unauthenticated, Code::Unauthenticated, Code::ResourceExhausted] {
+            assert_eq!(login(&auth, "wrong", Some("10.0.0.1:1")).await, code);
+        }
+        assert_eq!(login(&auth, "correct horse", Some("10.0.0.2:1")).await, Code::Ok);
+        // Many addresses together have ten times as many.
+        for number in 3..=11 {
+            let address = format!("10.0.0.{number}:1");
+            for _ in 0..2 {
+                assert_eq!(login(&auth, "wrong", Some(&address)).await, Code::Unauthenticated);
+            }
+        }
+        let refused = login(&auth, "correct horse", Some("10.0.0.2:1")).await;
+        assert_eq!(refused, Code::ResourceExhausted);
     }
 }

@@ -268,29 +268,6 @@ async fn who_signs_up_with_a_password_is_limited_by_address() {
     assert_eq!(sign_up(6, PASSWORD).await, 429);
 }
 
-/// Who fails for another's account, from another address, does not keep its owner out.
-#[tokio::test]
-async fn an_account_is_not_locked_from_elsewhere_that_easily() {
-    let options = AuthOptions { account_attempts_per_minute: 2, ..AuthOptions::default() };
-    let gateway = gateway_of(&bundle(BundleOptions { auth: options, ..Default::default() }).await);
-    post(&gateway, "/v1/users", None, &json!({"email": "a@x", "password": PASSWORD})).await;
-    let attempt = async |address: &str, password: &str| {
-        let body = json!({"email": "a@x", "password": password});
-        post_from(&gateway, address, "/v1/auth:login", &body).await
-    };
-    for expected in [401, 401, 429] {
-        assert_eq!(attempt("10.0.0.1:1", "wrong").await, expected);
-    }
-    assert_eq!(attempt("10.0.0.2:1", PASSWORD).await, 200);
-    // Many addresses together have ten times as many.
-    for number in 3..=11 {
-        for _ in 0..2 {
-            assert_eq!(attempt(&format!("10.0.0.{number}:1"), "wrong").await, 401);
-        }
-    }
-    assert_eq!(attempt("10.0.0.2:1", PASSWORD).await, 429);
-}
-
 #[tokio::test]
 async fn more_logins_at_once_than_there_is_room_for_are_refused() {
     let options =
