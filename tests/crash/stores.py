@@ -46,12 +46,13 @@ class Sqlite:
 
 
 class Postgres:
-    """A server of its own: it is killed in turn with the gateway."""
+    """A server of its own: it is killed in turn with the gateway. Its default is to acknowledge
+    what is not yet on the disk, and to take its time with that: the store must ask for more."""
 
     victims = ["gateway", "server"]
 
     def __init__(self, _):
-        self.server = PrivateServer()
+        self.server = PrivateServer(synchronous_commit="off", wal_writer_delay="10s")
 
     def __enter__(self):
         self.server.__enter__()
