@@ -16,8 +16,8 @@ FAULTS = """
         WHEN (SELECT count(*) FROM changes) <> (SELECT seq FROM change_head) THEN 'gaps'
         WHEN (SELECT max(seq) FROM changes) <> (SELECT seq FROM change_head) THEN 'head'
         WHEN (SELECT count(*) FROM users) <> (SELECT count(*) FROM changes) THEN 'count'
-        WHEN EXISTS (SELECT 1 FROM users u
-            WHERE NOT EXISTS (SELECT 1 FROM changes c WHERE c.id = u.id)) THEN 'a user without a change'
+        WHEN EXISTS (SELECT 1 FROM users WHERE id NOT IN (SELECT id FROM changes))
+            THEN 'a user without a change'
         ELSE 'ok'
     END
 """
