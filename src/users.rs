@@ -5,6 +5,7 @@
 
 use std::time::SystemTime;
 
+mod attempts;
 mod auth;
 mod bulk;
 mod bundle;

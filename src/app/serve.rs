@@ -1,6 +1,6 @@
 //! `transom serve`: the gateway, in front of the bundled service or of remote ones.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, store_watch,
@@ -16,7 +16,7 @@ use crate::{
         Upstream,
         schema_source::{self, Described, Source},
     },
-    users::{Bundle, DESCRIPTOR_SET, SERVICES},
+    users::Bundle,
 };
 
 /// How long to wait before asking an upstream again: doubled each time, up to the second.
@@ -48,8 +48,11 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     let hooks = Hooks {
         readiness: readiness.clone(),
         end_streams: Box::new({
-            let gateway = gateway.clone();
-            move || gateway.end_streams()
+            let (gateway, rpc_services) = (gateway.clone(), rpc_services.clone());
+            move || {
+                gateway.end_streams();
+                rpc_services.end_streams();
+            }
         }),
         tells_caller_address: config.upstreams.is_empty(),
         before_workers_stop: behind.close(),
@@ -112,14 +115,7 @@ impl Behind {
             .deadlines(config.deadlines.clone())
             .cors(config.cors.clone());
         match self {
-            Self::Users(bundle) => {
-                let [users, auth] = SERVICES.map(str::to_owned);
-                builder
-                    .service(DESCRIPTOR_SET, bundle.user_service())
-                    .expose(&[users])
-                    .service(DESCRIPTOR_SET, bundle.auth_service())
-                    .expose(&[auth])
-            }
+            Self::Users(bundle) => users::describe(bundle, builder),
             Self::Remote(remotes) => describe(remotes, builder),
         }
     }
@@ -161,8 +157,7 @@ impl Behind {
     /// The keys that tokens of the bundled service are signed with.
     fn jwks(&self) -> Option<Jwks> {
         let Self::Users(bundle) = self else { return None };
-        let auth = bundle.auth().clone();
-        Some(Arc::new(move || auth.jwks()))
+        Some(users::jwks(bundle))
     }
 
     /// What the bundled service does beside its calls, for as long as it is polled.

@@ -1,18 +1,15 @@
-//! `transom user-service`: the bundled service alone, for gRPC callers.
-
-use std::sync::Arc;
-
-use tonic::service::Routes;
+//! `transom user-service`: the bundled service alone, for gRPC callers. A gateway is in front of it
+//! here too: it has the deadlines and limits that tonic's services have not by themselves.
 
 use super::{
     Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, store_watch,
     users,
 };
 use crate::{
+    Gateway,
     config::Config,
     layers,
-    server::{self, Hooks, Jwks, Readiness},
-    users::{DESCRIPTOR_SET, SERVICES},
+    server::{self, Hooks, Readiness},
 };
 
 /// Runs `transom user-service` until it is told to stop; `announce` is given the banner.
@@ -23,24 +20,30 @@ pub fn user_service(config: Config, announce: impl FnOnce(&str)) -> Result<(), E
 async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
     let listener = listen(&mut config)?;
     let bundle = users::open(&config).await?;
+    let gateway = users::describe(&bundle, Gateway::builder())
+        .limits(config.limits.clone())
+        .deadlines(config.deadlines.clone())
+        .cors(config.cors.clone())
+        .build()?;
     let readiness = Readiness::new();
     let rpc_services = RpcServices::new().await;
-    let services = SERVICES.map(str::to_owned);
-    rpc_services.describe(&services, &[DESCRIPTOR_SET.into()]);
-    let routes = Routes::new(bundle.user_service()).add_service(bundle.auth_service());
-    let router = routes.into_axum_router().merge(rpc_services.router());
-    let auth = bundle.auth().clone();
-    let jwks: Jwks = Arc::new(move || auth.jwks());
-    let router = server::router(router, readiness.clone(), Some(jwks), &config.pages);
-    let service = layers::stack(router, &config);
+    rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
+    let router = rpc_services.router().fallback_service(gateway.clone());
+    let jwks = Some(users::jwks(&bundle));
+    let router = server::router(router, readiness.clone(), jwks, &config.pages);
+    let front = server::front(router, &config.pages, gateway.clone());
+    let service = layers::stack(front, &config);
     let stops = stop_signals()?;
     announce(&banner::user_service(&config));
     tracing::info!(address = %config.listen, "listening");
     let hooks = Hooks {
         readiness: readiness.clone(),
         end_streams: Box::new({
-            let bundle = bundle.clone();
-            move || bundle.end_streams()
+            let (gateway, rpc_services) = (gateway.clone(), rpc_services.clone());
+            move || {
+                gateway.end_streams();
+                rpc_services.end_streams();
+            }
         }),
         tells_caller_address: false,
         before_workers_stop: async { bundle.store().close().await },
@@ -49,7 +52,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
         result = server::run(listener, &config.listener, &config.drain, service, stops, hooks) => {
             result?;
         }
-        () = rpc_services.follow(&readiness, || services.to_vec()) => {}
+        () = rpc_services.follow(&readiness, || gateway.services()) => {}
         () = bundle.run() => {}
         () = store_watch::watch(bundle.store(), &readiness) => {}
     }

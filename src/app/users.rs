@@ -7,8 +7,13 @@ use std::{
 
 use super::Error;
 use crate::{
+    GatewayBuilder,
     config::{Auth, AuthMode, Config, Database},
-    users::{AuthOptions, Bundle, BundleOptions, PostgresStore, SqliteStore, Store},
+    server::Jwks,
+    users::{
+        AuthOptions, Bundle, BundleOptions, DESCRIPTOR_SET, PostgresStore, SERVICES, SqliteStore,
+        Store,
+    },
 };
 
 /// The service that `config` describes, on its store.
@@ -33,10 +38,31 @@ pub(super) async fn open_with(
     Bundle::open(store, options, SystemTime::now).await.map_err(failed)
 }
 
+/// Has the gateway serve both services.
+pub(super) fn describe(bundle: &Bundle, builder: GatewayBuilder) -> GatewayBuilder {
+    let [users, auth] = SERVICES.map(str::to_owned);
+    builder
+        .service(DESCRIPTOR_SET, bundle.user_service())
+        .expose(&[users])
+        .service(DESCRIPTOR_SET, bundle.auth_service())
+        .expose(&[auth])
+}
+
+/// The keys that tokens are signed with.
+pub(super) fn jwks(bundle: &Bundle) -> Jwks {
+    let auth = bundle.auth().clone();
+    Arc::new(move || auth.jwks())
+}
+
 pub(super) fn options(auth: &Auth) -> BundleOptions {
     BundleOptions {
         requires_token: auth.mode == AuthMode::Jwt,
         hides_existing_email: auth.hide_existing_email,
+        sign_ups_per_minute: auth.sign_ups_per_minute,
+        password_concurrency: match auth.password_concurrency {
+            0 => BundleOptions::default().password_concurrency,
+            concurrency => concurrency,
+        },
         password_queue_limit: auth.password_queue_limit,
         auth: AuthOptions {
             issuer: auth.issuer.clone(),
@@ -47,6 +73,5 @@ pub(super) fn options(auth: &Auth) -> BundleOptions {
             account_attempts_per_minute: auth.account_attempts_per_minute,
             address_attempts_per_minute: auth.address_attempts_per_minute,
         },
-        ..BundleOptions::default()
     }
 }

@@ -72,10 +72,10 @@ const IMPORT_HELP: &str = "Each line is an object with `email`, `name` and `pass
 gives `id`, `status` and `createdAt` anew, so they are ignored. A line that is neither, or is longer than
 1 MiB, is malformed: the first ten are told on standard error, the others are counted.
 
-A call has as many rows as --batch says, or 1 MiB of them; the next follows when it is answered. A service
-that is silent for 60 s has failed. Where each acknowledged call ended is kept in FILE.transom-import:
-an import that was interrupted (Ctrl-C finishes the call under way) goes on there when it is run again.
-A row that is sent twice does no harm, since emails are unique.
+A call has as many rows as --batch says, or 1 MiB of them, or 250 with a password; the next follows when
+it is answered. A service that is silent for 60 s has failed. Where each acknowledged call ended is kept in
+FILE.transom-import: an import that was interrupted (Ctrl-C finishes the call under way) goes on there when
+it is run again. A row that is sent twice does no harm, since emails are unique.
 
 Exit codes:
   0  every row was created

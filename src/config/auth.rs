@@ -21,15 +21,23 @@ pub struct Auth {
     /// How long a key signs; the one before it verifies for as long. Default: 2,592,000 (30
     /// days), at least 3,600.
     pub key_s: u64,
-    /// Failed logins of one account in a minute. Default: 10. Zero is no limit.
+    /// Failed logins of one account from one address in a minute; ten times as many from all
+    /// addresses together. Default: 10. Zero is no limit.
     pub account_attempts_per_minute: u32,
     /// Failed logins from one address (of IPv6: one network of 64 bits) in a minute. Default: 60.
-    /// Zero is no limit.
+    /// Zero is no limit. The address is that of the connection: behind a proxy it is the proxy's,
+    /// and the limit is for zero. `user-service`, behind its gateways, has none.
     pub address_attempts_per_minute: u32,
-    /// Callers that wait for a password to be hashed; further ones are refused. Default: 32.
+    /// Users with a password that one address may create in a minute. Default: 60. Zero is no
+    /// limit. Otherwise as above.
+    pub sign_ups_per_minute: u32,
+    /// Passwords that are hashed at once, each in 19 MiB. Default: 0, one for each core.
+    pub password_concurrency: usize,
+    /// Logins that wait for a password to be hashed, and sign-ups; further ones are refused.
+    /// Default: 32 each.
     pub password_queue_limit: usize,
-    /// Whether CreateUser answers for a known email as for a new one, so that nobody learns who
-    /// is registered. Default: false.
+    /// Whether CreateUser answers for a known email as for a new one: its answer alone does not
+    /// tell who is registered. Default: false.
     pub hide_existing_email: bool,
 }
 
@@ -89,6 +97,8 @@ impl Default for Auth {
             key_s: 2_592_000,
             account_attempts_per_minute: 10,
             address_attempts_per_minute: 60,
+            sign_ups_per_minute: 60,
+            password_concurrency: 0,
             password_queue_limit: 32,
             hide_existing_email: false,
         }

@@ -1,7 +1,7 @@
 //! `auth.v1.AuthService`: logins, and tokens for them.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,25 +11,24 @@ use aws_lc_rs::{
     rand,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use tonic::{Request, Response, Status, metadata::MetadataValue};
+use tonic::{Code, Request, Response, Status, metadata::MetadataValue};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-mod attempts;
 mod keys;
 
 pub(super) use keys::KeyRing;
 
 use super::{
     PasswordHasher, RefreshToken, Refreshed, Store, StoreError, UserRecord,
+    attempts::{self, Attempts},
     auth_v1::{LoginRequest, RefreshRequest, TokenResponse, auth_service_server},
     micros,
     password::Wait,
     refusal,
     v1::UserStatus,
-    validation::PASSWORD_LIMIT_BYTES,
+    validation::{EMAIL_LIMIT_BYTES, PASSWORD_LIMIT_BYTES},
 };
-use attempts::Attempts;
 use keys::TokenTerms;
 
 /// A longer refresh token is none of ours.
@@ -48,7 +47,8 @@ pub struct AuthOptions {
     pub refresh_token_lifetime: Duration,
     /// How long a key signs. The one before verifies for as long. Default: 30 days.
     pub key_lifetime: Duration,
-    /// Failed logins of an account in a minute. Default: 10; 0 is no limit.
+    /// Failed logins of an account from one address in a minute, and a tenth of those from all of
+    /// them. Default: 10; 0 is no limit.
     pub account_attempts_per_minute: u32,
     /// Failed logins from an address in a minute. Default: 60; 0 is no limit.
     pub address_attempts_per_minute: u32,
@@ -77,7 +77,10 @@ struct Shared {
     store: Arc<dyn Store>,
     hasher: PasswordHasher,
     keys: Arc<KeyRing>,
+    /// By account and address: whoever fails for another's account does not keep its owner out.
     accounts: Attempts,
+    /// By account alone, for those who have many addresses.
+    accounts_from_anywhere: Attempts,
     addresses: Attempts,
     options: AuthOptions,
     now: fn() -> SystemTime,
@@ -98,10 +101,17 @@ impl AuthService {
             key_lifetime: options.key_lifetime,
         };
         let keys = Arc::new(KeyRing::open(Arc::clone(&store), terms, now).await?);
-        let accounts = Attempts::new(options.account_attempts_per_minute);
-        let addresses = Attempts::new(options.address_attempts_per_minute);
-        let shared = Shared { store, hasher, keys, accounts, addresses, options, now };
-        Ok(Self(Arc::new(shared)))
+        let of_account = options.account_attempts_per_minute;
+        Ok(Self(Arc::new(Shared {
+            store,
+            hasher,
+            keys,
+            accounts: Attempts::new(of_account),
+            accounts_from_anywhere: Attempts::new(of_account.saturating_mul(10)),
+            addresses: Attempts::new(options.address_attempts_per_minute),
+            options,
+            now,
+        })))
     }
 
     /// The keys that its tokens are signed with.
@@ -122,7 +132,7 @@ impl AuthService {
     /// The user, if the password is theirs. Everything else is told alike, and takes as long.
     async fn check(&self, email: &str, password: String) -> Result<UserRecord, Status> {
         let password = Zeroizing::new(password);
-        if password.len() > PASSWORD_LIMIT_BYTES {
+        if password.len() > PASSWORD_LIMIT_BYTES || email.len() > EMAIL_LIMIT_BYTES {
             return Err(refused());
         }
         let known = self.0.store.credentials(email).await.map_err(refusal::store)?;
@@ -132,7 +142,7 @@ impl AuthService {
             .filter(|known| verdict.matches && known.user.status == i32::from(UserStatus::Active));
         let known = known.ok_or_else(refused)?;
         if verdict.is_outdated {
-            let new = self.0.hasher.hash(password, Wait::InQueue).await;
+            let new = self.0.hasher.hash(password, Wait::Login).await;
             if let Ok(new) = new
                 && let Err(error) =
                     self.0.store.rehash(&known.user.id, &known.password_hash, new).await
@@ -141,6 +151,22 @@ impl AuthService {
             }
         }
         Ok(known.user)
+    }
+
+    fn take_attempt(&self, account: &str, origin: Option<IpAddr>) -> Result<(), Duration> {
+        if let Some(origin) = origin {
+            self.0.addresses.take(origin)?;
+        }
+        self.0.accounts.take((account, origin))?;
+        self.0.accounts_from_anywhere.take(account)
+    }
+
+    fn give_attempt_back(&self, account: &str, origin: Option<IpAddr>) {
+        if let Some(origin) = origin {
+            self.0.addresses.give_back(origin);
+        }
+        self.0.accounts.give_back((account, origin));
+        self.0.accounts_from_anywhere.give_back(account);
     }
 
     fn answer(
@@ -177,19 +203,17 @@ impl auth_service_server::AuthService for AuthService {
         &self,
         request: Request<LoginRequest>,
     ) -> Result<Response<TokenResponse>, Status> {
-        let address = request.extensions().get::<SocketAddr>().map(|address| network(address.ip()));
+        let origin = attempts::origin(request.extensions());
         let LoginRequest { email, password } = request.into_inner();
         let account = email.to_lowercase();
         // Taken before the password is looked at: attempts at once are as many as one by one.
-        if let Some(address) = address {
-            self.0.addresses.take(address).map_err(too_often)?;
+        self.take_attempt(&account, origin).map_err(refusal::too_often)?;
+        let checked = self.check(&email, password).await;
+        // Only a wrong password counts, not a store or a hasher that had no time for it.
+        if !checked.as_ref().is_err_and(|status| status.code() == Code::Unauthenticated) {
+            self.give_attempt_back(&account, origin);
         }
-        self.0.accounts.take(&account).map_err(too_often)?;
-        let user = self.check(&email, password).await?;
-        self.0.accounts.give_back(&account);
-        if let Some(address) = address {
-            self.0.addresses.give_back(address);
-        }
+        let user = checked?;
         let secret = SecretToken::new()?;
         let token = self.refresh_token(&secret, Uuid::now_v7().to_string(), user.id.clone());
         self.0.store.add_refresh_token(token).await.map_err(refusal::store)?;
@@ -236,22 +260,6 @@ impl SecretToken {
     }
 }
 
-/// An address as those count who have many: of IPv6, a network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
-fn too_often(wait: Duration) -> Status {
-    // In whole seconds, and not too early.
-    refusal::too_many("Too many attempts", Duration::from_secs(wait.as_secs() + 1))
-}
-
 fn refused() -> Status {
     Status::unauthenticated("Invalid email or password")
 }
@@ -259,4 +267,33 @@ fn refused() -> Status {
 /// What every token that is not good is told.
 pub(super) fn invalid_token() -> Status {
     Status::unauthenticated("Invalid token")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::{super::store::stub::StubStore, auth_service_server::AuthService as _, *};
+
+    /// Attempts were used up although no password was looked at.
+    #[tokio::test]
+    async fn a_store_that_is_away_costs_no_attempts() {
+        let store = Arc::new(StubStore::with_users(1));
+        let options = AuthOptions { account_attempts_per_minute: 2, ..AuthOptions::default() };
+        let hasher = PasswordHasher::new(1, 1);
+        let clock = || SystemTime::UNIX_EPOCH;
+        let auth = AuthService::open(store.clone(), hasher, options, clock).await.unwrap();
+        let login = async || {
+            let (email, password) = ("1@x".to_owned(), "wrong".to_owned());
+            auth.login(Request::new(LoginRequest { email, password })).await.unwrap_err().code()
+        };
+        store.is_down.store(true, Ordering::SeqCst);
+        for _ in 0..30 {
+            assert_eq!(login().await, Code::Unavailable);
+        }
+        store.is_down.store(false, Ordering::SeqCst);
+        for code in [Code::Unauthenticated, Code::Unauthenticated, Code::ResourceExhausted] {
+            assert_eq!(login().await, code);
+        }
+    }
 }

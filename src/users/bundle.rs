@@ -24,6 +24,8 @@ pub struct BundleOptions {
     pub requires_token: bool,
     /// See [`UserService::hide_existing_email`]. Default: false.
     pub hides_existing_email: bool,
+    /// Users with a password that one address may create in a minute. Default: 60; 0 is no limit.
+    pub sign_ups_per_minute: u32,
     /// Passwords hashed at once, each in 19 MiB. Default: one for each core.
     pub password_concurrency: usize,
     /// Callers that wait for a hash; further ones are refused. Default: 32.
@@ -37,6 +39,7 @@ impl Default for BundleOptions {
         Self {
             requires_token: false,
             hides_existing_email: false,
+            sign_ups_per_minute: 60,
             password_concurrency: std::thread::available_parallelism().map_or(1, Into::into),
             password_queue_limit: 32,
             auth: AuthOptions::default(),
@@ -69,7 +72,8 @@ impl Bundle {
         let hasher = PasswordHasher::new(password_concurrency, password_queue_limit);
         let feed = Feed::new(Arc::clone(&store));
         let users = UserService::new(Arc::clone(&store), feed.clone(), hasher.clone(), now)
-            .hide_existing_email(options.hides_existing_email);
+            .hide_existing_email(options.hides_existing_email)
+            .sign_ups_per_minute(options.sign_ups_per_minute);
         let auth = AuthService::open(Arc::clone(&store), hasher, options.auth, now).await?;
         let authentication = match options.requires_token {
             true => Authentication::by(&auth),
@@ -88,7 +92,7 @@ impl Bundle {
         Logging.layer(self.authentication.layer(AuthServiceServer::new(self.auth.clone())))
     }
 
-    /// Ends every stream that would go on, with UNAVAILABLE.
+    /// Ends every UserUpdates, with UNAVAILABLE.
     pub fn end_streams(&self) {
         self.users.end_streams();
     }

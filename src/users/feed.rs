@@ -97,35 +97,43 @@ impl Feed {
     }
 
     async fn follow(&self) {
+        let mut was_listened_to = false;
         loop {
             let has_listeners = self.0.head.receiver_count() > 0;
-            if has_listeners && let Err(error) = self.catch_up().await {
-                tracing::warn!(%error, "changes cannot be read now");
-                tokio::time::sleep(LOOK_EVERY).await;
+            if !has_listeners {
+                was_listened_to = false;
+                self.0.look.notified().await;
                 continue;
             }
-            match has_listeners {
-                true => drop(timeout(LOOK_EVERY, self.0.look.notified()).await),
-                false => self.0.look.notified().await,
+            if !was_listened_to {
+                self.recent(VecDeque::clear);
+            }
+            match self.catch_up(was_listened_to).await {
+                Ok(()) => {
+                    was_listened_to = true;
+                    drop(timeout(LOOK_EVERY, self.0.look.notified()).await);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "changes cannot be read now");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
             }
         }
     }
 
-    async fn catch_up(&self) -> Result<(), StoreError> {
-        let known = *self.0.head.borrow();
+    /// Reads what is behind the last that is known; or, where nobody listened, begins at the end.
+    async fn catch_up(&self, was_listened_to: bool) -> Result<(), StoreError> {
         let last = self.0.store.last_change().await?;
-        if last - known > RECENT as i64 {
-            // Nobody listened meanwhile, or was told of so much: it is read by who needs it.
-            self.recent(VecDeque::clear);
+        let mut known = *self.0.head.borrow();
+        if !was_listened_to {
             self.0.head.send_replace(last);
             return Ok(());
         }
-        let mut known = known;
         while known < last {
             let page = self.0.store.changes(known, PAGE).await?;
             match page.first() {
                 Some(first) if first.seq == known + 1 => {}
-                // Forgotten meanwhile: as above.
+                // Forgotten meanwhile: whoever needed it is told.
                 _ => {
                     self.recent(VecDeque::clear);
                     self.0.head.send_replace(last);

@@ -53,6 +53,12 @@ pub(super) fn too_many(message: &str, wait: Duration) -> Status {
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
+/// An attempt too many; the next may be made after `wait`.
+pub(super) fn too_often(wait: Duration) -> Status {
+    // In whole seconds, and not too early.
+    too_many("Too many attempts", Duration::from_secs(wait.as_secs() + 1))
+}
+
 /// The store's errors: what is wrong in there is logged, and not told.
 pub(super) fn store(error: StoreError) -> Status {
     match error {

@@ -1,17 +1,23 @@
 //! `user.v1.UserService`.
 
-use std::{pin::Pin, sync::Arc, time::SystemTime};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::Stream;
 use pbjson_types::{Empty, Timestamp};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Change, Feed, NewUser, PasswordHasher, Store, StoreError, UserPatch, UserRecord, bulk, listing,
-    micros,
+    Change, Feed, NewUser, PasswordHasher, Store, StoreError, UserPatch, UserRecord,
+    attempts::{self, Attempts},
+    bulk, listing, micros,
     password::Wait,
     refusal, updates,
     v1::{
@@ -20,6 +26,7 @@ use super::{
     },
     validation::{self, Fields},
 };
+use crate::jwt::Claims;
 
 /// The service, over any store. Clones are the same service.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ pub struct UserService {
     hasher: PasswordHasher,
     now: fn() -> SystemTime,
     hides_existing_email: bool,
+    /// Of users with a password, by address.
+    sign_ups: Arc<Attempts>,
     /// Cancelled when streams that would go on are to end.
     drain: CancellationToken,
 }
@@ -43,13 +52,21 @@ impl UserService {
         now: fn() -> SystemTime,
     ) -> Self {
         let drain = CancellationToken::new();
-        Self { store, feed, hasher, now, hides_existing_email: false, drain }
+        let sign_ups = Arc::new(Attempts::new(SIGN_UPS_PER_MINUTE));
+        Self { store, feed, hasher, now, hides_existing_email: false, sign_ups, drain }
     }
 
-    /// Whether CreateUser answers a known email as if it were new, with a user that is not kept,
-    /// so that nobody learns who is registered.
+    /// Whether CreateUser answers a known email as if it were new, with a user that is not kept:
+    /// its answer alone does not tell who is registered. A login with that password does.
     pub fn hide_existing_email(mut self, hides: bool) -> Self {
         self.hides_existing_email = hides;
+        self
+    }
+
+    /// How many users with a password one address may create in a minute, each of which costs a
+    /// hash. 60 at first; 0 is no limit.
+    pub fn sign_ups_per_minute(mut self, limit: u32) -> Self {
+        self.sign_ups = Arc::new(Attempts::new(limit));
         self
     }
 
@@ -121,6 +138,8 @@ pub(super) struct Prepared {
     password_hash: String,
 }
 
+const SIGN_UPS_PER_MINUTE: u32 = 60;
+
 type UserStream = Pin<Box<dyn Stream<Item = Result<User, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -137,7 +156,22 @@ impl user_service_server::UserService for UserService {
         &self,
         request: Request<CreateUserRequest>,
     ) -> Result<Response<User>, Status> {
-        let prepared = self.prepare(request.into_inner(), Wait::InQueue).await?;
+        let origin = attempts::origin(request.extensions());
+        let request = request.into_inner();
+        if !request.password.is_empty() {
+            validation::new_user(&request)?;
+            // Cheap to ask, where a hash is dear; where it is hidden, both cost the same.
+            if !self.hides_existing_email {
+                let known = self.store.credentials(&request.email).await;
+                if known.map_err(refusal::store)?.is_some() {
+                    return Err(refusal::store(StoreError::EmailTaken));
+                }
+            }
+            if let Some(origin) = origin {
+                self.sign_ups.take(origin).map_err(refusal::too_often)?;
+            }
+        }
+        let prepared = self.prepare(request, Wait::SignUp).await?;
         let user = self.new_user(prepared);
         let created = message(user.record.clone());
         match self.store.insert(user).await {
@@ -198,7 +232,11 @@ impl user_service_server::UserService for UserService {
         &self,
         request: Request<Streaming<UserUpdateRequest>>,
     ) -> Result<Response<UserStream>, Status> {
-        let answers = updates::answers(self.clone(), request.into_inner());
+        let claims: Option<&Claims> = request.extensions().get();
+        let now_s = u64::try_from(micros((self.now)()) / 1_000_000).unwrap_or_default();
+        let expiry = claims
+            .map(|claims| Instant::now() + Duration::from_secs(claims.exp.saturating_sub(now_s)));
+        let answers = updates::answers(self.clone(), request.into_inner(), expiry);
         Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -6,10 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use futures_util::{Stream, StreamExt as _, stream};
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::{
     Change, UserRecord,
+    auth::invalid_token,
     feed::{Feed, FeedError, Subscription},
     refusal,
     service::{UserService, message},
@@ -23,10 +25,11 @@ const SUBSCRIPTION_LIMIT: usize = 1_024;
 /// How many changes of a call may wait for their answers: no further request is read before.
 const UNANSWERED_LIMIT: usize = 64;
 
-/// The answers to `requests`.
+/// The answers to `requests`, until the caller's token expires, if it has one.
 pub(super) fn answers<R>(
     service: UserService,
     requests: R,
+    expiry: Option<Instant>,
 ) -> impl Stream<Item = Result<User, Status>> + Send
 where
     R: Stream<Item = Result<UserUpdateRequest, Status>> + Send + Unpin,
@@ -36,6 +39,8 @@ where
         requests: Some(requests),
         subscription: None,
         wanted: Wanted::default(),
+        failure: None,
+        expiry,
         is_over: false,
     };
     stream::unfold(call, |mut call| async {
@@ -55,6 +60,9 @@ struct Call<R> {
     /// From the first request on.
     subscription: Option<Subscription>,
     wanted: Wanted,
+    /// Why there are no further requests. Told behind the answers to those before.
+    failure: Option<Status>,
+    expiry: Option<Instant>,
     is_over: bool,
 }
 
@@ -85,9 +93,12 @@ impl<R: Stream<Item = Result<UserUpdateRequest, Status>> + Unpin> Call<R> {
     /// The next answer; None when there are no more to come.
     async fn next(&mut self) -> Result<Option<User>, Status> {
         loop {
-            if self.requests.is_none() && self.wanted.own.is_empty() && !self.wanted.is_subscribed()
-            {
-                return Ok(None);
+            if self.requests.is_none() && self.wanted.own.is_empty() {
+                match self.failure.take() {
+                    Some(failure) => return Err(failure),
+                    None if !self.wanted.is_subscribed() => return Ok(None),
+                    None => {}
+                }
             }
             let has_room = self.wanted.own.len() < UNANSWERED_LIMIT;
             let requests = self.requests.as_mut().filter(|_| has_room);
@@ -95,10 +106,17 @@ impl<R: Stream<Item = Result<UserUpdateRequest, Status>> + Unpin> Call<R> {
                 () = self.service.drained() => {
                     return Err(Status::unavailable("The service is stopping"));
                 }
-                request = next_request(requests) => match request.transpose()? {
-                    Some(request) => self.take(request).await?,
-                    None => self.requests = None,
-                },
+                () = sleep_until(self.expiry) => return Err(invalid_token()),
+                request = next_request(requests) => {
+                    let taken = match request.transpose() {
+                        Ok(Some(request)) => self.take(request).await.map(|()| true),
+                        end => end.map(|_| false),
+                    };
+                    if !matches!(taken, Ok(true)) {
+                        self.requests = None;
+                        self.failure = taken.err();
+                    }
+                }
                 change = next_change(self.subscription.as_mut()) => {
                     let change = change.map_err(missed)?;
                     if self.wanted.takes(&change) {
@@ -142,6 +160,13 @@ impl<R: Stream<Item = Result<UserUpdateRequest, Status>> + Unpin> Call<R> {
         }
         users.entry(id).or_insert(since);
         Ok(())
+    }
+}
+
+async fn sleep_until(expiry: Option<Instant>) {
+    match expiry {
+        Some(expiry) => tokio::time::sleep_until(expiry).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -202,7 +227,7 @@ mod tests {
     impl Caller {
         fn new(service: &UserService) -> Self {
             let (sender, receiver) = mpsc::channel(1_000);
-            let answers = answers(service.clone(), ReceiverStream::new(receiver));
+            let answers = answers(service.clone(), ReceiverStream::new(receiver), None);
             Self { requests: Some(sender), answers: Box::pin(answers) }
         }
 
@@ -334,9 +359,10 @@ mod tests {
         ] {
             let (service, _) = service(1);
             let mut caller = Caller::new(&service);
+            // Sent at once: what was done is answered, and then why there is no more.
             caller.send(rename(1, "done"));
-            assert_eq!(caller.next().await.name, "done");
             caller.send(request);
+            assert_eq!(caller.next().await.name, "done");
             let status = caller.answers.next().await.unwrap().unwrap_err();
             assert_eq!((status.code(), status.message()), (code, message.as_str()));
             assert!(caller.answers.next().await.is_none());
@@ -354,11 +380,23 @@ mod tests {
         assert_eq!(status.code(), Code::Unavailable);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_would_stay_is_told_when_the_token_expires() {
+        let (service, _) = service(1);
+        let (sender, receiver) = mpsc::channel(1);
+        let expiry = Instant::now() + std::time::Duration::from_secs(900);
+        let requests = ReceiverStream::new(receiver);
+        let mut answers = Box::pin(answers(service.clone(), requests, Some(expiry)));
+        sender.try_send(Ok(subscribe(String::new()))).unwrap();
+        let status = answers.next().await.unwrap().unwrap_err();
+        assert_eq!((status.code(), Instant::now()), (Code::Unauthenticated, expiry));
+    }
+
     #[tokio::test]
     async fn one_call_subscribes_to_so_many() {
         let (service, _) = service(SUBSCRIPTION_LIMIT as u32 + 1);
         let (sender, receiver) = mpsc::channel(2_000);
-        let mut answers = Box::pin(answers(service.clone(), ReceiverStream::new(receiver)));
+        let mut answers = Box::pin(answers(service.clone(), ReceiverStream::new(receiver), None));
         for number in 1..=SUBSCRIPTION_LIMIT as u32 + 1 {
             sender.try_send(Ok(subscribe(id(number)))).unwrap();
         }

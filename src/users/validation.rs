@@ -10,7 +10,7 @@ use super::{
 };
 
 /// RFC 5321: 64 for the local part, 255 for the domain, and the @.
-const EMAIL_LIMIT_BYTES: usize = 320;
+pub(super) const EMAIL_LIMIT_BYTES: usize = 320;
 const NAME_LIMIT_BYTES: usize = 1_024;
 const PASSWORD_MIN_BYTES: usize = 8;
 pub(super) const PASSWORD_LIMIT_BYTES: usize = 1_024;

@@ -30,6 +30,16 @@ async fn post(gateway: &Gateway, path: &str, token: Option<&str>, body: &Value) 
     send(gateway, request.body(Body::from(body.to_string())).unwrap()).await
 }
 
+/// The status that a caller at this address gets.
+async fn post_from(gateway: &Gateway, address: &str, path: &str, body: &Value) -> u16 {
+    let mut request = request(&format!("POST {path}"))
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    request.extensions_mut().insert(address.parse::<SocketAddr>().unwrap());
+    send(gateway, request).await.status.as_u16()
+}
+
 async fn get(gateway: &Gateway, target: &str, authorization: &[&str]) -> Answer {
     let get = request(&format!("GET {target}"));
     let get = authorization.iter().fold(get, |get, value| get.header("authorization", *value));
@@ -189,6 +199,16 @@ async fn who_may_not_log_in_may_not_refresh() {
     let id = post(&gateway, "/v1/users", None, &user).await.json()["id"].clone();
     let path = format!("/v1/users/{}", id.as_str().unwrap());
     let tokens = login(&gateway, "a@x", PASSWORD).await.json();
+    let become_ = async |status: &str| {
+        let patch = request(&format!("PATCH {path}")).header("content-type", "application/json");
+        let body = json!({ "status": status }).to_string();
+        let patched = send(&gateway, patch.body(Body::from(body)).unwrap()).await;
+        assert_eq!(patched.status, 200);
+    };
+    become_("USER_STATUS_INACTIVE").await;
+    assert_invalid_token(&refresh(&gateway, &tokens["refreshToken"]).await, "inactive");
+    become_("USER_STATUS_ACTIVE").await;
+    let tokens = refresh(&gateway, &tokens["refreshToken"]).await.json();
     let delete = request(&format!("DELETE {path}")).body(Body::empty()).unwrap();
     assert_eq!(send(&gateway, delete).await.status, 200);
     assert_invalid_token(&refresh(&gateway, &tokens["refreshToken"]).await, "deleted");
@@ -217,13 +237,8 @@ async fn failed_logins_are_limited_by_address() {
     let options = AuthOptions { address_attempts_per_minute: 2, ..AuthOptions::default() };
     let gateway = gateway_of(&bundle(BundleOptions { auth: options, ..Default::default() }).await);
     let attempt = async |address: &str, number: usize| {
-        let body = json!({"email": format!("{number}@x"), "password": "p"}).to_string();
-        let mut login = request("POST /v1/auth:login")
-            .header("content-type", "application/json")
-            .body(Body::from(body))
-            .unwrap();
-        login.extensions_mut().insert(address.parse::<SocketAddr>().unwrap());
-        send(&gateway, login).await.status.as_u16()
+        let body = json!({"email": format!("{number}@x"), "password": "p"});
+        post_from(&gateway, address, "/v1/auth:login", &body).await
     };
     // Ports do not matter, nor does what is below a /64, nor how IPv4 is written.
     for (here, there, another) in [
@@ -235,6 +250,45 @@ async fn failed_logins_are_limited_by_address() {
         assert_eq!(attempt(here, 3).await, 429);
         assert_eq!(attempt(another, 4).await, 401);
     }
+}
+
+#[tokio::test]
+async fn who_signs_up_with_a_password_is_limited_by_address() {
+    let options = BundleOptions { sign_ups_per_minute: 2, ..BundleOptions::default() };
+    let gateway = gateway_of(&bundle(options).await);
+    let sign_up = async |number: usize, password: &str| {
+        let body = json!({"email": format!("{number}@x"), "password": password});
+        post_from(&gateway, "10.0.0.1:1", "/v1/users", &body).await
+    };
+    assert_eq!(sign_up(1, PASSWORD).await, 200);
+    // What costs no hash is not counted: known emails, faults, users without a password.
+    assert_eq!((sign_up(1, PASSWORD).await, sign_up(2, "short").await), (409, 400));
+    assert_eq!((sign_up(3, "").await, sign_up(4, "").await), (200, 200));
+    assert_eq!(sign_up(5, PASSWORD).await, 200);
+    assert_eq!(sign_up(6, PASSWORD).await, 429);
+}
+
+/// Who fails for another's account, from another address, does not keep its owner out.
+#[tokio::test]
+async fn an_account_is_not_locked_from_elsewhere_that_easily() {
+    let options = AuthOptions { account_attempts_per_minute: 2, ..AuthOptions::default() };
+    let gateway = gateway_of(&bundle(BundleOptions { auth: options, ..Default::default() }).await);
+    post(&gateway, "/v1/users", None, &json!({"email": "a@x", "password": PASSWORD})).await;
+    let attempt = async |address: &str, password: &str| {
+        let body = json!({"email": "a@x", "password": password});
+        post_from(&gateway, address, "/v1/auth:login", &body).await
+    };
+    for expected in [401, 401, 429] {
+        assert_eq!(attempt("10.0.0.1:1", "wrong").await, expected);
+    }
+    assert_eq!(attempt("10.0.0.2:1", PASSWORD).await, 200);
+    // Many addresses together have ten times as many.
+    for number in 3..=11 {
+        for _ in 0..2 {
+            assert_eq!(attempt(&format!("10.0.0.{number}:1"), "wrong").await, 401);
+        }
+    }
+    assert_eq!(attempt("10.0.0.2:1", PASSWORD).await, 429);
 }
 
 #[tokio::test]

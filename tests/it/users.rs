@@ -261,6 +261,9 @@ async fn what_was_kept_before_a_stream_broke_off_stays() {
     let answer = send(&gateway, request.body(Body::from(lines)).unwrap()).await;
     assert_eq!(answer.status, 400);
     assert_eq!(answer.json()["details"][0]["fieldViolations"][0]["field"], "[2].email");
+    let (listed, _) = events(&get(&gateway, "/v1/users").await);
+    let emails: Vec<_> = listed.iter().map(|user| user["email"].as_str().unwrap()).collect();
+    assert_eq!(emails, ["a@x", "b@x"]);
 }
 
 /// What pbjson, the typed side, makes of the same user.

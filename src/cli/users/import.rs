@@ -40,7 +40,7 @@ pub(super) struct Import {
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
-    /// Rows of one call; fewer if the service takes long for each, as for passwords
+    /// Rows of one call; at most 250 of them with a password, since hashing one takes long
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch: u32,
 

@@ -1,13 +1,14 @@
 //! The keys that tokens are signed with: kept in the store, so that every replica has them, and
-//! replaced in time. The newest signs, the newest two verify: a token outlives the change of keys.
+//! replaced in time. The newest two verify, so that a token outlives the change of keys; a new one
+//! signs once everybody has had the time to hear of it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::super::{KeyRecord, Store, StoreError, micros};
 use crate::jwt::{self, Claims, KeyError, PublicKey, SigningKey, TokenError, Verifier};
@@ -15,6 +16,10 @@ use crate::jwt::{self, Claims, KeyError, PublicKey, SigningKey, TokenError, Veri
 /// How often the store is asked for keys because of a token whose key is not known: anybody may
 /// send such.
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a new key is known before it signs: other replicas have looked after their keys twice
+/// by then, and who verifies by the key set has had its minutes of caching it.
+const KNOWN_BEFORE_SIGNING: Duration = Duration::from_secs(600);
 
 /// Who signs, for whom, and for how long.
 #[derive(Clone, Debug)]
@@ -32,14 +37,14 @@ pub(in crate::users) struct KeyRing {
     terms: TokenTerms,
     now: fn() -> SystemTime,
     keys: ArcSwap<Keys>,
+    /// When keys were last asked for because of a token; held while they are.
     reloaded: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
 struct Keys {
-    /// None before the first is made.
-    signer: Option<SigningKey>,
-    created_at_micros: i64,
+    /// The newest first, each with when it was made; none before the first is.
+    pairs: Vec<(SigningKey, i64)>,
     public: Vec<PublicKey>,
     verifier: Verifier,
 }
@@ -63,7 +68,8 @@ impl KeyRing {
         let keys = self.keys.load();
         let now = micros((self.now)());
         let lifetime = i64::try_from(self.terms.key_lifetime.as_micros()).unwrap_or(i64::MAX);
-        if keys.signer.is_some() && now.saturating_sub(keys.created_at_micros) < lifetime {
+        let newest = keys.pairs.first();
+        if newest.is_some_and(|(_, created_at)| now.saturating_sub(*created_at) < lifetime) {
             return Ok(());
         }
         let key = KeyRecord {
@@ -71,8 +77,7 @@ impl KeyRing {
             private_key: SigningKey::generate().map_err(unusable)?,
             created_at_micros: now,
         };
-        let newest = keys.signer.as_ref().map(SigningKey::kid);
-        self.store.add_signing_key(key, newest).await?;
+        self.store.add_signing_key(key, newest.map(|(key, _)| key.kid())).await?;
         // Whose key it is: somebody may have been quicker.
         self.load().await
     }
@@ -89,20 +94,29 @@ impl KeyRing {
             nbf: now,
             iat: now,
         };
-        keys.signer.as_ref().ok_or(KeyError)?.sign(&claims)
+        keys.signer(micros((self.now)())).ok_or(KeyError)?.sign(&claims)
     }
 
     /// What a token says, if it is good now. Asks the store where its key is not known.
     pub(in crate::users) async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let now = seconds((self.now)());
-        let verified = self.keys.load().verifier.verify(token, now);
-        if verified != Err(TokenError::UnknownKey) || !self.may_reload() {
+        let verify = || self.keys.load().verifier.verify(token, now);
+        let verified = verify();
+        if verified != Err(TokenError::UnknownKey) {
             return verified;
         }
+        let mut reloaded = self.reloaded.lock().await;
+        // Whoever had the lock before may have brought the key.
+        let verified = verify();
+        let is_due = reloaded.is_none_or(|last| last.elapsed() >= RELOAD_EVERY);
+        if verified != Err(TokenError::UnknownKey) || !is_due {
+            return verified;
+        }
+        *reloaded = Some(Instant::now());
         if let Err(error) = self.load().await {
             tracing::warn!(%error, "signing keys cannot be read");
         }
-        self.keys.load().verifier.verify(token, now)
+        verify()
     }
 
     /// The public halves, as a JSON Web Key Set.
@@ -115,29 +129,26 @@ impl KeyRing {
         self.keys.store(Arc::new(Keys::new(&records, &self.terms).map_err(unusable)?));
         Ok(())
     }
-
-    fn may_reload(&self) -> bool {
-        let now = Instant::now();
-        let mut reloaded = self.reloaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = reloaded.is_none_or(|last| now.duration_since(last) >= RELOAD_EVERY);
-        if may {
-            *reloaded = Some(now);
-        }
-        may
-    }
 }
 
 impl Keys {
     /// `records` are the newest first.
     fn new(records: &[KeyRecord], terms: &TokenTerms) -> Result<Self, KeyError> {
-        let pairs = records
-            .iter()
-            .map(|record| SigningKey::from_pkcs8(&record.kid, &record.private_key))
-            .collect::<Result<Vec<_>, _>>()?;
-        let public: Vec<_> = pairs.iter().map(SigningKey::public_key).collect();
+        let pair = |record: &KeyRecord| {
+            let key = SigningKey::from_pkcs8(&record.kid, &record.private_key)?;
+            Ok((key, record.created_at_micros))
+        };
+        let pairs = records.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
+        let public: Vec<_> = pairs.iter().map(|(key, _)| key.public_key()).collect();
         let verifier = Verifier::new(&public, &terms.issuer, &terms.audience);
-        let created_at_micros = records.first().map_or(0, |record| record.created_at_micros);
-        Ok(Self { signer: pairs.into_iter().next(), created_at_micros, public, verifier })
+        Ok(Self { pairs, public, verifier })
+    }
+
+    /// The newest that has been known for long enough; where none has, the oldest.
+    fn signer(&self, now_micros: i64) -> Option<&SigningKey> {
+        let known_since = now_micros.saturating_sub(KNOWN_BEFORE_SIGNING.as_micros() as i64);
+        let known = self.pairs.iter().find(|(_, created_at)| *created_at <= known_since);
+        known.or(self.pairs.last()).map(|(key, _)| key)
     }
 }
 
@@ -188,10 +199,14 @@ mod tests {
         ring.keep_up().await.unwrap();
         assert_eq!(ring.jwks(), first_set, "it is not old yet");
 
+        let kid = |token: &str| token.split('.').next().unwrap().to_owned();
         SECONDS.fetch_add(DAY_S, Ordering::SeqCst);
-        let late = ring.sign("u").unwrap();
         ring.keep_up().await.unwrap();
+        let late = ring.sign("u").unwrap();
+        assert_eq!(kid(&late), kid(&first), "the new key is not known to everybody yet");
+        SECONDS.fetch_add(600, Ordering::SeqCst);
         let second = ring.sign("u").unwrap();
+        assert_ne!(kid(&second), kid(&first));
         for token in [&late, &second] {
             ring.verify(token).await.unwrap();
         }
@@ -212,8 +227,11 @@ mod tests {
         assert_eq!(here.jwks(), there.jwks());
         SECONDS.fetch_add(DAY_S, Ordering::SeqCst);
         here.keep_up().await.unwrap();
-        // The other has not heard of the new key, and asks.
-        there.verify(&here.sign("u").unwrap()).await.unwrap();
+        SECONDS.fetch_add(600, Ordering::SeqCst);
+        // The other has not heard of the new key, and asks; whoever comes meanwhile waits for that.
+        let token = here.sign("u").unwrap();
+        let verified = futures_util::join!(there.verify(&token), there.verify(&token));
+        assert!(verified.0.is_ok() && verified.1.is_ok());
         here.verify(&there.sign("u").unwrap()).await.unwrap();
         there.keep_up().await.unwrap();
         assert_eq!(here.jwks(), there.jwks());
@@ -233,8 +251,9 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(here.verify(&foreign).await, Err(TokenError::UnknownKey));
         }
-        assert!(!here.may_reload());
+        let asked = here.reloaded.lock().await.unwrap();
         tokio::time::advance(RELOAD_EVERY).await;
-        assert!(here.may_reload());
+        assert_eq!(here.verify(&foreign).await, Err(TokenError::UnknownKey));
+        assert!(here.reloaded.lock().await.unwrap() > asked);
     }
 }

@@ -166,7 +166,16 @@ impl Store for SqliteStore {
     }
 
     async fn forget_changes(&self, before_micros: i64, keep: u32) -> Result<(), StoreError> {
-        writing!(self, |transaction| changes::forget(transaction, before_micros, keep))
+        loop {
+            let is_done = writing!(self, |transaction| changes::forget_some(
+                transaction,
+                before_micros,
+                keep
+            ))?;
+            if is_done {
+                return Ok(());
+            }
+        }
     }
 
     async fn credentials(&self, email: &str) -> Result<Option<Credentials>, StoreError> {
@@ -190,6 +199,11 @@ impl Store for SqliteStore {
         now_micros: i64,
     ) -> Result<Refreshed, StoreError> {
         let hash = hash.to_owned();
+        // What is none of ours does not wait for the one writer.
+        let asked = hash.clone();
+        if !reading!(self, |connection| auth::knows_refresh_token(connection, &asked))? {
+            return Ok(Refreshed::Unknown);
+        }
         writing!(self, |transaction| auth::use_refresh_token(transaction, &hash, next, now_micros))
     }
 

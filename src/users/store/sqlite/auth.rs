@@ -58,6 +58,17 @@ pub(super) async fn add_refresh_token(
     .map_err(refused)
 }
 
+pub(super) async fn knows_refresh_token(
+    connection: &mut SqliteConnection,
+    hash: &[u8],
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE hash = ?)")
+        .bind(hash)
+        .fetch_one(connection)
+        .await
+        .map_err(refused)
+}
+
 pub(super) async fn use_refresh_token(
     transaction: &mut SqliteConnection,
     hash: &[u8],

@@ -9,6 +9,9 @@ use super::{
     refused, users,
 };
 
+/// How many changes are forgotten in one transaction: every other write waits for it.
+const FORGOTTEN_AT_ONCE: i64 = 2_000;
+
 pub(super) async fn append(
     transaction: &mut SqliteConnection,
     user: UserRecord,
@@ -65,20 +68,24 @@ pub(super) async fn behind(
     rows.iter().map(change).collect()
 }
 
-pub(super) async fn forget(
+/// Forgets the oldest of what is to be forgotten; whether that was all.
+pub(super) async fn forget_some(
     transaction: &mut SqliteConnection,
     before_micros: i64,
     keep: u32,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     // Times need not be in the order of numbers; what is kept is without gaps all the same.
-    sqlx::query(
+    let forgotten = sqlx::query(
         "DELETE FROM changes WHERE seq <= (SELECT seq FROM change_head) - ?1 AND seq < \
-         COALESCE((SELECT min(seq) FROM changes WHERE at >= ?2), 9223372036854775807)",
+         COALESCE((SELECT seq FROM changes WHERE at >= ?2 ORDER BY seq LIMIT 1), ?3) \
+         AND seq < (SELECT min(seq) FROM changes) + ?4",
     )
     .bind(keep)
     .bind(before_micros)
+    .bind(i64::MAX)
+    .bind(FORGOTTEN_AT_ONCE)
     .execute(transaction)
     .await
-    .map(|_| ())
-    .map_err(refused)
+    .map_err(refused)?;
+    Ok(forgotten.rows_affected() < FORGOTTEN_AT_ONCE as u64)
 }

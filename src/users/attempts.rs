@@ -1,9 +1,10 @@
-//! How often a login may be tried: a token bucket for each account and each address, as many of
+//! How often something may be tried: a token bucket for each account, address or both, as many of
 //! them as are remembered.
 
 use std::{
     fmt,
     hash::{BuildHasher as _, Hash, RandomState},
+    net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -59,6 +60,19 @@ impl Attempts {
     fn cost(&self) -> Option<Duration> {
         Duration::from_secs(60).checked_div(self.per_minute)
     }
+}
+
+/// Where a request comes from, as those count who have many addresses: of IPv6, a network of 64
+/// bits. None where the server does not tell.
+pub(super) fn origin(extensions: &http::Extensions) -> Option<IpAddr> {
+    let address: &SocketAddr = extensions.get()?;
+    Some(match address.ip().to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    })
 }
 
 impl fmt::Debug for Attempts {
