@@ -17,9 +17,11 @@ STOP_SECONDS = 30
 
 
 class PrivateServer:
-    """Started and stopped by `with`; `url` is for its superuser and the database `postgres`."""
+    """Started and stopped by `with`; `url` is for its superuser and the database `postgres`.
+    Settings are postgresql.conf's."""
 
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = {"max_connections": 300, **settings}
         self.programs = find_programs()
         self.process = None
         self.port = None
@@ -102,7 +104,7 @@ class PrivateServer:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.folder / "data", "-p", str(port),
                  "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
-                 "-c", "max_connections=300"],
+                 *(f"--{name}={value}" for name, value in self.settings.items())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 start_new_session=True, **self.owner)
         asking = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
