@@ -7,8 +7,6 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -16,7 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Method as Verb, Request, Response, StatusCode, Version, header, request};
+use http::{HeaderMap, Method as Verb, Request, Response, Version, request};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -31,6 +29,7 @@ mod download;
 mod ending;
 mod grpc_web;
 mod guard;
+mod journey;
 mod message_codec;
 mod messages;
 mod passthrough;
@@ -46,10 +45,11 @@ mod websocket;
 
 pub use body::ReplyBody;
 pub use builder::GatewayBuilder;
+pub use journey::Answering;
 
 use crate::{
     config::{Cors, Deadlines, Limits},
-    protocol::{ConnectForm, Protocol, accept, metadata, refusal, sse, timeout},
+    protocol::{ConnectForm, Protocol, accept, metadata, refusal, timeout},
     routing::{Found, MethodId, Route, RouteTable},
     schema::Problems,
     status::{Cause, Refusal},
@@ -59,6 +59,7 @@ use crate::{
 use admission::Admission;
 use call::Call;
 use deadline::Deadline;
+use journey::{BoxedAnswer, journey, told};
 
 /// Puts gRPC services on the web: REST/JSON, server-sent events, gRPC-Web and Connect.
 ///
@@ -158,20 +159,17 @@ impl Gateway {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request<Body>) -> Response<ReplyBody> {
-        let is_head = request.method() == Verb::HEAD;
-        let mut response = self.answer(request).await;
-        if is_head {
-            // The headers are those of GET; a stream is cancelled by dropping its body.
-            let body = std::mem::replace(response.body_mut(), ReplyBody::none());
-            if let Some(length) = http_body::Body::size_hint(&body).exact().filter(|n| *n > 0) {
-                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-            }
-        }
+        let Ok(response) = self.begin(request).await;
         response
     }
 
+    fn begin(&self, request: Request<Body>) -> Answering {
+        let is_head = request.method() == Verb::HEAD;
+        Answering::new(self.answer(request), is_head)
+    }
+
     /// The answer, with the body that HEAD is not sent.
-    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<ReplyBody> {
+    pub(crate) fn answer(&self, request: Request<Body>) -> BoxedAnswer {
         let (head, body) = request.into_parts();
         let protocol = match Protocol::detect(&head.method, &head.uri, &head.headers) {
             // Other versions of HTTP have no upgrade.
@@ -183,17 +181,27 @@ impl Gateway {
             protocol => Form::Of(protocol),
         };
         let table = self.shared.table.load_full();
-        match self.find(protocol, &head, &table) {
-            Ok(Some(target)) => {
-                let transcoder = Arc::clone(&table.served[target.method.schema].transcoder);
-                match self.call(protocol, target, table, head, body).await {
-                    Ok(response) => response,
-                    Err(refused) => refuse(form, &refused, Some(&transcoder)),
-                }
-            }
-            Ok(None) => verbs::options(&table, head.uri.path()),
-            Err(refused) => refuse(form, &refused, None),
-        }
+        let target = match self.find(protocol, &head, &table) {
+            Ok(Some(target)) => target,
+            Ok(None) => return told(verbs::options(&table, head.uri.path())),
+            Err(refused) => return told(refuse(form, &refused, None)),
+        };
+        let admitted = self.shared.calls.admit();
+        let begun =
+            admitted.and_then(|place| Ok((place, self.terms(protocol, target, &table, &head)?)));
+        let (place, (metadata, deadline)) = match begun {
+            Ok(begun) => begun,
+            Err(refused) => return told(refuse(form, &refused, Some(table.transcoder(target)))),
+        };
+        let write = WriteOptions::default();
+        let shared = Arc::clone(&self.shared);
+        let caller_address = head.extensions.get().copied();
+        let call =
+            Call { shared, table, target, protocol, deadline, metadata, write, caller_address };
+        journey(call, head, body, move |answer, transcoder| {
+            drop(place);
+            answer.unwrap_or_else(|refused| refuse(form, &refused, Some(transcoder)))
+        })
     }
 
     /// The method a request is for; None for an `OPTIONS` that the table answers.
@@ -243,16 +251,14 @@ impl Gateway {
         }
     }
 
-    /// The journey from a found method to an answer.
-    async fn call(
+    /// What a head says of its call: what goes on to the upstream, and when it has to be over.
+    fn terms(
         &self,
         protocol: Protocol,
         target: Target,
-        table: Arc<Table>,
-        head: request::Parts,
-        body: Body,
-    ) -> Result<Response<ReplyBody>, Refusal> {
-        let _in_flight = self.shared.calls.admit()?;
+        table: &Table,
+        head: &request::Parts,
+    ) -> Result<(HeaderMap, Deadline), Refusal> {
         let method = table.routes.method(target.method);
         let timeout = timeout::requested(&head.headers)?;
         let is_stream = method.client_streaming || method.server_streaming;
@@ -261,40 +267,9 @@ impl Gateway {
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(deadline::passed());
         }
-        let call = Call {
-            metadata: metadata::from_caller(protocol, &head.headers)?,
-            deadline: Deadline::after(timeout),
-            write: WriteOptions::default(),
-            caller_address: head.extensions.get().copied(),
-            shared: Arc::clone(&self.shared),
-            protocol,
-            target,
-            table,
-        };
-        match protocol {
-            Protocol::Rest if is_finished_stream(&head) => Ok(no_content()),
-            Protocol::Rest if call.method().server_streaming => match call.raw_response() {
-                Some(place) => download::call(call, place, head, body).await,
-                None => streaming::call(call, head, body).await,
-            },
-            Protocol::Rest => unary::call(call, head, body).await,
-            Protocol::WebSocket => websocket::call(call, head, &body),
-            Protocol::Grpc(_) | Protocol::GrpcWeb(..) | Protocol::Connect(..) => {
-                rpc::call(call, head, body).await
-            }
-        }
+        let metadata = metadata::from_caller(protocol, &head.headers)?;
+        Ok((metadata, Deadline::after(timeout)))
     }
-}
-
-/// An `EventSource` that reconnects behind the end of its stream; 204 makes it stop.
-fn is_finished_stream(head: &request::Parts) -> bool {
-    head.headers.get("last-event-id").is_some_and(|id| id == sse::END_ID)
-}
-
-fn no_content() -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::none());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
 }
 
 /// How a caller is told of a refusal.
@@ -327,16 +302,14 @@ where
 {
     type Response = Response<ReplyBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let gateway = self.clone();
-        let request = request.map(Body::new);
-        Box::pin(async move { Ok(gateway.handle(request).await) })
+        self.begin(request.map(Body::new))
     }
 }
 
@@ -347,6 +320,10 @@ impl Table {
             true => Refusal::new(Cause::Overload, "the upstream has not told its services yet"),
             false => Refusal::new(cause, message),
         }
+    }
+
+    fn transcoder(&self, target: Target) -> &Arc<Transcoder> {
+        &self.served[target.method.schema].transcoder
     }
 
     fn route(&self, number: usize) -> &Route {

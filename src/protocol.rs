@@ -19,7 +19,7 @@
 //! assert_eq!(refusal::render(Protocol::Rest, &refusal, None).status(), 404);
 //! ```
 
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 pub mod accept;
 pub mod codec;
@@ -77,8 +77,18 @@ impl Protocol {
     /// Parameters and case of the content type do not matter. A codec that is not served is told
     /// as protobuf: who checks the head refuses it.
     pub fn detect(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
-        let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
-        let essence = media_type(content_type);
+        let (mut content_type, mut says_connect, mut says_upgrade) = (None, false, false);
+        // Once over all, as `values` goes over them: this is asked of every call.
+        for (name, value) in headers {
+            if *name == header::CONTENT_TYPE {
+                content_type = content_type.or(Some(value.as_bytes()));
+            } else if *name == header::UPGRADE {
+                says_upgrade = true;
+            } else if *name == connect::PROTOCOL_VERSION {
+                says_connect = true;
+            }
+        }
+        let essence = media_type(content_type.unwrap_or_default());
         let subtype = strip(essence, b"application/").unwrap_or_default();
         if let Some(rest) = strip(subtype, b"grpc") {
             let codec = |suffix| Codec::of_suffix(suffix).unwrap_or(Codec::Proto);
@@ -92,7 +102,6 @@ impl Protocol {
         if let Some(name) = strip(subtype, b"connect+") {
             return Self::Connect(ConnectForm::Stream, Codec::named(name).unwrap_or(Codec::Proto));
         }
-        let says_connect = headers.contains_key(connect::PROTOCOL_VERSION);
         if *method == Method::GET && (says_connect || connect::is_get(uri.query())) {
             return Self::Connect(ConnectForm::Get, Codec::Proto);
         }
@@ -101,10 +110,15 @@ impl Protocol {
             codec if says_connect => {
                 Self::Connect(ConnectForm::Unary, codec.unwrap_or(Codec::Proto))
             }
-            _ if websocket::is_asked_for(headers) => Self::WebSocket,
+            _ if says_upgrade && websocket::is_asked_for(headers) => Self::WebSocket,
             _ => Self::Rest,
         }
     }
+}
+
+/// Every value of a header. Heads are short: a look at each name costs less than a hash.
+pub(crate) fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &HeaderValue> {
+    headers.iter().filter(move |(other, _)| **other == name).map(|(_, value)| value)
 }
 
 /// What stands behind `prefix`, in any case.

@@ -5,13 +5,15 @@
 //! in one place and its writes come together.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     io,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Poll, Waker},
     time::Duration,
 };
 
@@ -23,6 +25,7 @@ mod caller_io;
 mod connection;
 mod docs;
 mod front;
+mod head_timer;
 mod linger;
 mod pages;
 mod readiness;
@@ -66,6 +69,24 @@ struct Phase {
     leaving: Arc<AtomicBool>,
     /// No more connections; open ones end with the calls on them.
     closing: CancellationToken,
+}
+
+impl Phase {
+    /// Waits until open connections have to end. A connection waits for that each time it is
+    /// looked at, and until a stop has begun there is nothing to take a lock for.
+    async fn closing(&self) {
+        let mut closing = pin!(self.closing.cancelled());
+        let mut told: Option<Waker> = None;
+        poll_fn(|cx| {
+            let is_told = told.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+            if is_told && !self.leaving.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+            told = Some(cx.waker().clone());
+            closing.as_mut().poll(cx)
+        })
+        .await;
+    }
 }
 
 /// What the server tells and asks the rest of the process while it stops.

@@ -72,6 +72,16 @@ impl Upstream {
     }
 }
 
+impl Upstream {
+    /// Calls it. Each call waits for its own turn: one that is not ready must not block the others.
+    pub fn ask(&self, request: Request<RequestBody>) -> UpstreamFuture {
+        match self {
+            Self::Service(service) => UpstreamFuture(Asked::Service(service.call(request))),
+            Self::Remote(remote) => UpstreamFuture(Asked::Remote(remote.call(request))),
+        }
+    }
+}
+
 impl std::fmt::Debug for Upstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -87,15 +97,11 @@ impl Service<Request<RequestBody>> for Upstream {
     type Future = UpstreamFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // Each call waits for its own turn: one that is not ready must not block the others.
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> UpstreamFuture {
-        match self {
-            Self::Service(service) => UpstreamFuture(Asked::Service(service.call(request))),
-            Self::Remote(remote) => UpstreamFuture(Asked::Remote(remote.call(request))),
-        }
+        self.ask(request)
     }
 }
 

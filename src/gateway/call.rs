@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method as Verb, Request, Version, header};
-use tower::Service as _;
 
 use super::{Deadline, Shared, Table, Target, reply::UpstreamReply};
 use crate::{
@@ -39,7 +38,7 @@ impl Call {
     }
 
     pub(super) fn transcoder(&self) -> &Transcoder {
-        &self.table.served[self.target.method.schema].transcoder
+        self.table.transcoder(self.target)
     }
 
     /// Where the HTTP body of a REST request goes as it is; None where it is JSON.
@@ -81,8 +80,8 @@ impl Call {
         if let Some(address) = self.caller_address {
             request.extensions_mut().insert(address);
         }
-        let mut upstream = self.table.served[self.target.method.schema].upstream.clone();
-        UpstreamReply::new(upstream.call(request), self.deadline)
+        let upstream = &self.table.served[self.target.method.schema].upstream;
+        UpstreamReply::new(upstream.ask(request), self.deadline)
     }
 
     /// Appends a response message as the JSON its route asks for.

@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
+use super::deadline::Deadline;
 use crate::{
     config::Deadlines,
     protocol::{compression::NotGzip, grpc_web::NotBase64},
@@ -45,10 +46,13 @@ pub(super) async fn collect(
     }
     let idle = Duration::from_millis(deadlines.body_idle_ms);
     let whole = Duration::from_millis(deadlines.body_ms);
-    tokio::time::timeout(whole, read(body, limit_bytes, idle)).await.unwrap_or_else(|_| {
+    let too_slow = || {
         let message = format!("the body took more than {whole:?}");
-        Err(Refusal::new(Cause::RequestTooSlow, message))
-    })
+        Refusal::new(Cause::RequestTooSlow, message)
+    };
+    // Boxed: a call without a body has no room for the reading of one.
+    let reading = Box::pin(read(body, limit_bytes, idle));
+    Deadline::after(Some(whole)).within_or(too_slow, reading).await
 }
 
 async fn read(mut body: Body, limit_bytes: usize, idle: Duration) -> Result<Bytes, Refusal> {

@@ -1,5 +1,7 @@
 //! Connect, one bare message each way.
 
+use std::pin::pin;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header, request};
@@ -45,7 +47,7 @@ pub(super) async fn call(
         _ => {
             let encoding = request_encoding(&head)?;
             let codec = MessageCodec::new(&call, codec, encoding, accepted);
-            let message = collect(body, codec.text_limit(), &call.shared.deadlines);
+            let message = pin!(collect(body, codec.text_limit(), &call.shared.deadlines));
             (codec, call.deadline.within(message).await?)
         }
     };
@@ -54,7 +56,7 @@ pub(super) async fn call(
 
     let mut reply = call.start(RequestBody::Full(Some(framed.into())));
     let limit = call.shared.limits.reply_message_limit_bytes;
-    let answer = call.deadline.within(reply.one_message(limit)).await;
+    let answer = call.deadline.within(pin!(reply.one_message(limit))).await;
     let answer = answer.and_then(|(message, trailers)| Ok((codec.write_bare(message)?, trailers)));
     let mut response = match answer {
         Ok(((body, is_compressed), trailers)) => {

@@ -1,8 +1,16 @@
 //! A call's deadline, kept over the whole call: request body, upstream and reply.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
 
-use tokio::time::Instant;
+use tokio::{
+    task::unconstrained,
+    time::{Instant, sleep_until},
+};
 
 use crate::status::{Cause, Refusal};
 
@@ -29,15 +37,30 @@ impl Deadline {
         self.remaining().is_some_and(|remaining| remaining <= TIMERS_DIFFER)
     }
 
-    /// What `work` answers, unless the deadline comes first; then `work` is dropped.
-    pub(super) async fn within<T>(
+    /// What `work` answers, unless the deadline comes first.
+    pub(super) fn within<T>(
         self,
-        work: impl Future<Output = Result<T, Refusal>>,
-    ) -> Result<T, Refusal> {
-        match self.0 {
-            Some(at) => tokio::time::timeout_at(at, work).await.unwrap_or_else(|_| Err(passed())),
-            None => work.await,
-        }
+        work: impl Future<Output = Result<T, Refusal>> + Unpin,
+    ) -> impl Future<Output = Result<T, Refusal>> {
+        self.within_or(passed, work)
+    }
+
+    /// The same, with another refusal. The clock is set when the work first has to wait: what is
+    /// called in process rarely does.
+    pub(super) fn within_or<T>(
+        self,
+        late: impl Fn() -> Refusal,
+        mut work: impl Future<Output = Result<T, Refusal>> + Unpin,
+    ) -> impl Future<Output = Result<T, Refusal>> {
+        let mut clock = None;
+        poll_fn(move |cx| match (Pin::new(&mut work).poll(cx), self.0) {
+            (Poll::Pending, Some(at)) => {
+                // Not of the task's budget: the work may have used that up.
+                let clock = clock.get_or_insert_with(|| Box::pin(unconstrained(sleep_until(at))));
+                clock.as_mut().poll(cx).map(|()| Err(late()))
+            }
+            (answer, _) => answer,
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -58,7 +58,7 @@ pub(super) async fn call(
             }))
         }
         _ => {
-            let message = one_message(&call, body, ways.request);
+            let message = pin!(one_message(&call, body, ways.request));
             RequestBody::Full(Some(call.deadline.within(message).await?))
         }
     };
@@ -68,7 +68,7 @@ pub(super) async fn call(
             stream_answer(call, answer, guard, Arc::clone(&refused)).await
         }
         Some(mut guard) => guard.within(unary_answer(&call, answer, &refused)).await,
-        None => call.deadline.within(unary_answer(&call, answer, &refused)).await,
+        None => call.deadline.within(pin!(unary_answer(&call, answer, &refused))).await,
     };
     // What was wrong with the request's stream is why the upstream failed.
     answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))

@@ -16,7 +16,7 @@ use crate::{
         envelope::{Envelope, EnvelopeError, EnvelopeReader, TooLarge},
         grpc,
         http_body::{HttpBody, Place},
-        metadata,
+        metadata, values,
     },
     status::{Cause, Code, Refusal, Status},
     upstream::{ResponseBody, UpstreamError, UpstreamFuture},
@@ -58,6 +58,11 @@ impl UpstreamReply {
         self.metadata.as_ref()
     }
 
+    /// The same, for who is the only one to ask.
+    pub(super) fn take_metadata(&mut self) -> Option<HeaderMap> {
+        self.metadata.take()
+    }
+
     /// The upstream's `grpc-encoding`.
     pub(super) fn encoding(&self) -> Option<&HeaderValue> {
         self.encoding.as_ref()
@@ -84,13 +89,13 @@ impl UpstreamReply {
                         Ok(data) => return Poll::Ready(ReplyEvent::Data(data)),
                         Err(frame) => {
                             let trailers = frame.into_trailers().unwrap_or_default();
-                            return self.end(end_of(&trailers));
+                            return self.end(end_of(trailers));
                         }
                     },
-                    None => return self.end(end_of(&HeaderMap::new())),
+                    None => return self.end(end_of(HeaderMap::new())),
                     Some(Err(error)) => return self.end(Err(broken(error))),
                 },
-                State::Ended => return Poll::Ready(ReplyEvent::End(end_of(&HeaderMap::new()))),
+                State::Ended => return Poll::Ready(ReplyEvent::End(end_of(HeaderMap::new()))),
             }
         }
     }
@@ -138,20 +143,20 @@ impl UpstreamReply {
     ) -> Result<ResponseBody, Box<CallEnd>> {
         let (head, body) = response.into_parts();
         if let Some(status) = grpc::status_from(&head.headers) {
-            return Err(Box::new(end_with(status, &head.headers)));
+            return Err(Box::new(end_with(status, head.headers)));
         }
         if head.status != StatusCode::OK {
             let code = Code::from_http(head.status);
             let message = format!("the upstream answered HTTP {}", head.status.as_u16());
             return Err(Box::new(Err(Refusal::upstream(Status::new(code, message)))));
         }
-        let content_type = head.headers.get(header::CONTENT_TYPE).map(|v| v.as_bytes());
+        let content_type = values(&head.headers, header::CONTENT_TYPE).next().map(|v| v.as_bytes());
         if !content_type.is_some_and(|t| t.starts_with(b"application/grpc")) {
             let message = "the upstream's answer is not gRPC";
             return Err(Box::new(Err(Refusal::new(Cause::UpstreamWithoutStatus, message))));
         }
-        self.metadata = Some(metadata::to_caller(&head.headers));
-        self.encoding = head.headers.get(grpc::ENCODING).cloned();
+        self.encoding = values(&head.headers, grpc::ENCODING).next().cloned();
+        self.metadata = Some(metadata::to_caller(head.headers));
         Ok(body)
     }
 }
@@ -200,8 +205,8 @@ pub(super) fn framing(what: &str) -> Refusal {
     Refusal::new(Cause::UpstreamFraming, format!("the upstream is at fault: {what}"))
 }
 
-fn end_of(trailers: &HeaderMap) -> CallEnd {
-    match grpc::status_from(trailers) {
+fn end_of(trailers: HeaderMap) -> CallEnd {
+    match grpc::status_from(&trailers) {
         Some(status) => end_with(status, trailers),
         None => Err(Refusal::new(
             Cause::UpstreamWithoutStatus,
@@ -210,7 +215,7 @@ fn end_of(trailers: &HeaderMap) -> CallEnd {
     }
 }
 
-fn end_with(status: Status, trailers: &HeaderMap) -> CallEnd {
+fn end_with(status: Status, trailers: HeaderMap) -> CallEnd {
     let metadata = metadata::to_caller(trailers);
     if status.code == Code::Ok {
         return Ok(metadata);

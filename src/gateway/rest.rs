@@ -13,6 +13,7 @@ use crate::{
         accept, envelope, json_dialect,
         refusal::PROBLEM_JSON,
         rest::{self, BodyMedia},
+        sse,
     },
     routing::{
         Route,
@@ -119,9 +120,8 @@ pub(super) fn bind(
     let mut violations = Vec::new();
     let path = path_fields(route, head.uri.path(), &mut violations);
     let query = query_parameters(call, head, &mut violations)?;
-    let last_event_id = head.headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let resume = last_event_id.and_then(|_| resume_field(call));
-    let resume = resume.as_ref().zip(last_event_id);
+    let resume = resume(call, &head.headers);
+    let resume = resume.as_ref().map(|(field, id)| (field, *id));
     let (input, mask) = (call.method().input, route.mask_field.as_ref());
     let request = RestRequest { input, path: &path, query: &query, body, mask, resume };
     let options = ReadOptions { depth_limit: json_depth_limit(limits), ..ReadOptions::default() };
@@ -192,11 +192,13 @@ fn has_dots(text: &str) -> bool {
     text.contains('/') && text.split('/').any(|segment| matches!(segment, "" | "." | ".."))
 }
 
-/// The request field that takes `Last-Event-ID`. A reconnect repeats the request it began with;
-/// how far it came is newer.
-fn resume_field(call: &Call) -> Option<FieldPath> {
+/// `Last-Event-ID`, and the request field that takes it. A reconnect repeats the request it began
+/// with; how far it came is newer.
+fn resume<'h>(call: &Call, headers: &'h HeaderMap) -> Option<(FieldPath, &'h str)> {
     let field = call.method().sse.as_ref()?.resume_field.as_deref()?;
-    FieldPath::resolve(call.transcoder().schema(), call.method().input, field).ok()
+    let last_event_id = headers.get(sse::LAST_EVENT_ID)?.to_str().ok()?;
+    let field = FieldPath::resolve(call.transcoder().schema(), call.method().input, field).ok()?;
+    Some((field, last_event_id))
 }
 
 /// The query's parameters, decoded.
@@ -207,7 +209,8 @@ fn query_parameters<'r>(
 ) -> Result<Vec<QueryParameter<'r>>, Refusal> {
     let limit = call.shared.limits.query_parameter_limit;
     let mut parameters = Vec::new();
-    for (name, value) in rest::query_pairs(head.uri.query().unwrap_or_default(), limit)? {
+    let Some(query) = head.uri.query() else { return Ok(parameters) };
+    for (name, value) in rest::query_pairs(query, limit)? {
         if is_pretty_print(name) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! REST, a stream of requests: the JSON values of a body become framed messages as they arrive.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -43,7 +43,7 @@ pub(super) async fn request(
         return Ok((guard, body));
     }
     let route = call.route().ok_or_else(rest::no_route)?;
-    let message = rest::read_message(call, route, &head, body);
+    let message = pin!(rest::read_message(call, route, &head, body));
     let message = call.deadline.within(message).await?;
     Ok((StreamGuard::new(call)?, RequestBody::Full(Some(message))))
 }

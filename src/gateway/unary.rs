@@ -1,60 +1,80 @@
 //! REST, one answer: to one message, or to a stream of them.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method as Verb, Response, StatusCode, header, request};
 
 use super::{
-    ReplyBody, call::Call, collect::Refused, guard::StreamGuard, reply, rest, rest_stream,
+    ReplyBody,
+    call::Call,
+    collect::Refused,
+    guard::StreamGuard,
+    reply::{self, UpstreamReply},
+    rest, rest_stream,
 };
 use crate::{
-    protocol::{etag, json_dialect, rest::JSON},
+    protocol::{accept, etag, json_dialect, rest::JSON},
     schema::Idempotency,
     status::Refusal,
     upstream::RequestBody,
 };
 
+/// One message, one answer.
 pub(super) async fn call(
+    call: &mut Call,
+    head: &request::Parts,
+    body: Body,
+) -> Result<Response<ReplyBody>, Refusal> {
+    negotiate(call, head)?;
+    let deadline = call.deadline;
+    // Only of what reads can an earlier answer stand for a later one.
+    let has_tag = call.method().idempotency == Idempotency::NoSideEffects
+        && matches!(head.method, Verb::GET | Verb::HEAD);
+    let answer = pin!(async move {
+        let route = call.route().ok_or_else(rest::no_route)?;
+        let message = rest::read_message(call, route, head, body).await?;
+        let metadata = std::mem::take(&mut call.metadata);
+        let mut reply = call.start_with(metadata, RequestBody::Full(Some(message)));
+        answer(call, &mut reply).await
+    });
+    let answer = deadline.within(answer).await?;
+    Ok(if has_tag { answer.respond_if_new(&head.headers) } else { answer.respond() })
+}
+
+/// A stream of messages, one answer.
+pub(super) async fn call_with_stream(
     mut call: Call,
     head: request::Parts,
     body: Body,
 ) -> Result<Response<ReplyBody>, Refusal> {
-    // Which type an HTTP body has is the upstream's to say, and not known before.
-    let pretty = rest::pretty_print(&head)?;
-    if call.raw_response().is_none() {
-        rest::check_accept(&head.headers, "application/json")?;
-        call.write = json_dialect::write_options(&head.headers, "application/json")?;
-        call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
-        call.write.pretty = pretty.unwrap_or(call.write.pretty);
-    }
-    if call.method().client_streaming {
-        return stream_in(call, head, body).await.map(Answer::respond);
-    }
-    let metadata = std::mem::take(&mut call.metadata);
-    let answer = async {
-        let route = call.route().ok_or_else(rest::no_route)?;
-        let message = rest::read_message(&call, route, &head, body).await?;
-        answer(&call, metadata, RequestBody::Full(Some(message))).await
-    };
-    let answer = call.deadline.within(answer).await?;
-    // Only of what reads can an earlier answer stand for a later one.
-    let has_tag = call.method().idempotency == Idempotency::NoSideEffects
-        && matches!(head.method, Verb::GET | Verb::HEAD);
-    Ok(if has_tag { answer.respond_if_new(&head.headers) } else { answer.respond() })
-}
-
-/// A stream of requests, one answer.
-async fn stream_in(mut call: Call, head: request::Parts, body: Body) -> Result<Answer, Refusal> {
+    negotiate(&mut call, &head)?;
     let metadata = std::mem::take(&mut call.metadata);
     let call = Arc::new(call);
     let mut guard = StreamGuard::new(&call)?;
     let refused = Refused::default();
     let body = rest_stream::body(&call, head, body, &refused, &mut guard).await?;
-    let answer = guard.within(answer(&call, metadata, body)).await;
+    let mut reply = call.start_with(metadata, body);
+    let answer = guard.within(answer(&call, &mut reply)).await;
     // What was wrong with the request's stream is why the upstream failed.
-    answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))
+    let answer = answer.map_err(|refusal| refused.get().cloned().unwrap_or(refusal))?;
+    Ok(answer.respond())
+}
+
+/// Reads which JSON the caller wants, or refuses one that takes none.
+fn negotiate(call: &mut Call, head: &request::Parts) -> Result<(), Refusal> {
+    let pretty = rest::pretty_print(head)?;
+    // Which type an HTTP body has is the upstream's to say, and not known before.
+    if call.raw_response().is_none() {
+        if accept::is_said(&head.headers) {
+            rest::check_accept(&head.headers, "application/json")?;
+            call.write = json_dialect::write_options(&head.headers, "application/json")?;
+        }
+        call.write.output_limit_bytes = call.shared.limits.json_limit_bytes;
+        call.write.pretty = pretty.unwrap_or(call.write.pretty);
+    }
+    Ok(())
 }
 
 /// A call that went well.
@@ -65,12 +85,11 @@ struct Answer {
     body: Bytes,
 }
 
-async fn answer(call: &Call, metadata: HeaderMap, body: RequestBody) -> Result<Answer, Refusal> {
-    let mut reply = call.start_with(metadata, body);
+async fn answer(call: &Call, reply: &mut UpstreamReply) -> Result<Answer, Refusal> {
     let limit = call.shared.limits.reply_message_limit_bytes;
     let (message, trailers) = reply.one_message(limit).await?;
 
-    let mut headers = reply.metadata().cloned().unwrap_or_default();
+    let mut headers = reply.take_metadata().unwrap_or_default();
     for (name, value) in &trailers {
         headers.append(name, value.clone());
     }

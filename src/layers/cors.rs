@@ -41,7 +41,8 @@ where
         let is_plain_options = request.method() == Verb::OPTIONS
             && !request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         match &mut shared {
-            Some(shared) if !is_plain_options => Either::Left(shared.call(request)),
+            // Boxed: with no origins to share with, which is the default, no request has room for it.
+            Some(shared) if !is_plain_options => Either::Left(Box::pin(shared.call(request))),
             _ => Either::Right(inner.call(request)),
         }
     })

@@ -11,7 +11,7 @@ use tower::{Service, service_fn};
 
 use crate::{
     config::{Limits, Listener},
-    protocol::{Protocol, refusal},
+    protocol::{Protocol, refusal, values},
     status::{Cause, Refusal},
 };
 
@@ -95,7 +95,7 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
 }
 
 fn host_values(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(header::HOST).iter().map(|value| value.as_bytes())
+    values(headers, header::HOST).map(|value| value.as_bytes())
 }
 
 pub(super) fn wrap<S>(

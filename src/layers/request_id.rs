@@ -10,9 +10,12 @@ use std::{
 };
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower::{Service, service_fn};
+
+use crate::protocol::values;
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -48,7 +51,7 @@ where
 /// The caller's own id, unless it is too long or has more in it than an id needs.
 fn fit_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
-    let mut ids = headers.get_all(&NAME).iter();
+    let mut ids = values(headers, NAME);
     let id = ids.next().filter(|_| ids.next().is_none())?;
     let is_fit = !id.is_empty() && id.len() <= LIMIT_BYTES && id.as_bytes().iter().all(plain);
     is_fit.then_some(id)
@@ -57,28 +60,39 @@ fn fit_id(headers: &HeaderMap) -> Option<&HeaderValue> {
 /// Ids of a prefix that differs between processes, and a count.
 #[derive(Clone)]
 struct Numbered {
-    prefix: u32,
+    /// An id without its count.
+    prefix: [u8; ID_BYTES],
     count: Arc<AtomicU64>,
 }
+
+/// Digits of the prefix, and of the count.
+const ID_BYTES: usize = 8 + 16;
 
 impl Default for Numbered {
     fn default() -> Self {
         // The standard library's only source of randomness; ids are no secret.
-        let prefix = RandomState::new().build_hasher().finish() as u32;
+        let random = RandomState::new().build_hasher().finish();
+        let mut prefix = [b'0'; ID_BYTES];
+        put_hex(random & u64::from(u32::MAX), &mut prefix[..8]);
         Self { prefix, count: Arc::default() }
     }
 }
 
 impl Numbered {
     fn next(&self) -> HeaderValue {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let id = (u128::from(self.prefix) << 64) | u128::from(count);
-        let mut text = [b'0'; 24];
-        for (place, digit) in text.iter_mut().rev().enumerate() {
-            *digit = b"0123456789abcdef"[(id >> (4 * place)) as usize & 0xf];
-        }
+        let mut id = self.prefix;
+        put_hex(self.count.fetch_add(1, Ordering::Relaxed), &mut id[8..]);
+        // Owned by bytes that are shared from the start: each id goes to the upstream and back too.
         // Digits are always a valid header value.
-        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
+        let id = HeaderValue::from_maybe_shared(Bytes::from_owner(id));
+        id.unwrap_or(HeaderValue::from_static("0"))
+    }
+}
+
+fn put_hex(mut number: u64, digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
     }
 }
 

@@ -2,7 +2,12 @@
 
 use http::{HeaderMap, header};
 
-use super::media_type;
+use super::{media_type, values};
+
+/// Whether the request says what it takes.
+pub fn is_said(headers: &HeaderMap) -> bool {
+    values(headers, header::ACCEPT).next().is_some()
+}
 
 /// Whether the request takes `media`, like `application/json`. No header takes everything.
 pub fn accepts(headers: &HeaderMap, media: &str) -> bool {
@@ -17,7 +22,7 @@ pub fn names(headers: &HeaderMap, media: &str) -> bool {
 
 /// The q-value of `media` in thousandths; the most specific range that covers it counts.
 pub fn quality(headers: &HeaderMap, media: &str) -> u16 {
-    if !headers.contains_key(header::ACCEPT) {
+    if !is_said(headers) {
         return 1_000;
     }
     range_of(headers, media).map_or(0, q)
@@ -39,7 +44,7 @@ pub fn parameters<'h>(
 
 /// The most specific media range that covers `media`.
 fn range_of<'h>(headers: &'h HeaderMap, media: &str) -> Option<&'h str> {
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let values = values(headers, header::ACCEPT).filter_map(|value| value.to_str().ok());
     let ranges = values.flat_map(|value| value.split(','));
     let covering = ranges.filter_map(|range| Some((specificity(range, media)?, range)));
     covering.max_by_key(|(specificity, _)| *specificity).map(|(_, range)| range)

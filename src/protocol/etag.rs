@@ -7,6 +7,8 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::values;
+
 /// The tag of an answer of these bytes: their XXH64.
 ///
 /// The hash is no secret and no signature: whoever can make an answer collide with another has
@@ -26,7 +28,7 @@ pub fn of(content_type: &[u8], body: &[u8]) -> HeaderValue {
 /// which it is by weak comparison. What cannot be read is in no list.
 pub fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let wanted = opaque(tag.as_bytes());
-    let mut lists = headers.get_all(header::IF_NONE_MATCH).iter().map(HeaderValue::as_bytes);
+    let mut lists = values(headers, header::IF_NONE_MATCH).map(HeaderValue::as_bytes);
     lists.any(|list| list.trim_ascii() == b"*" || tags(list).any(|tag| Some(tag) == wanted))
 }
 

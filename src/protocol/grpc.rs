@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use percent_encoding::{AsciiSet, CONTROLS};
 use prost::Message as _;
 
-use super::{Codec, media_type};
+use super::{Codec, media_type, values};
 use crate::status::{Cause, Code, Refusal, RpcStatus, Status};
 
 /// The code's number.
@@ -68,7 +68,7 @@ pub fn content_type(codec: Codec) -> HeaderValue {
 
 /// The status told by headers or trailers; None where there is no `grpc-status`.
 pub fn status_from(headers: &HeaderMap) -> Option<Status> {
-    let mut said = headers.get_all(STATUS).iter();
+    let mut said = values(headers, STATUS);
     let number = said.next()?;
     let number = number.to_str().ok().and_then(|text| text.parse().ok());
     let code = match (number, said.next()) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::media_type;
+use super::{media_type, values};
 use crate::status::{Cause, FieldViolation, Refusal};
 
 /// The type of every JSON answer.
@@ -85,7 +85,7 @@ pub fn accepted_by(method: &Method) -> HeaderName {
 
 /// Refuses a body in a content coding.
 pub fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = values(headers, header::CONTENT_ENCODING);
     match codings.find(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         Some(coding) => Err(Refusal::new(
             Cause::UnknownEncoding,

@@ -4,7 +4,7 @@
 //! `onmessage` sees them; an end and an error are named ones, so that neither is mistaken for
 //! the other or for a lost connection.
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use crate::status::Code;
 
@@ -13,6 +13,9 @@ pub const MEDIA_TYPE: &str = "text/event-stream";
 
 /// What an answer says of itself.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static(MEDIA_TYPE);
+
+/// The id of the last event that a caller has seen.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The id behind which there is nothing: a reconnect that names it is answered 204, on which
 /// `EventSource` stops.

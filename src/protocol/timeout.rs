@@ -20,20 +20,24 @@ type Form = fn(&str) -> Option<Duration>;
 /// The smallest of the timeouts a request asks for; None where it asks for none.
 pub fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     let mut smallest: Option<Duration> = None;
-    let forms: [(HeaderName, Form); 3] = [
-        (GRPC_TIMEOUT, parse_grpc),
-        (CONNECT_TIMEOUT, parse_connect),
-        (SERVER_TIMEOUT, parse_seconds),
-    ];
-    for (name, parse) in forms {
-        for value in headers.get_all(&name) {
-            let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
-                Refusal::new(Cause::Malformed, format!("the header {name} is malformed"))
-            })?;
-            smallest = Some(smallest.map_or(timeout, |other| other.min(timeout)));
-        }
+    for (name, value) in headers {
+        let Some(parse) = form_of(name) else { continue };
+        let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
+            Refusal::new(Cause::Malformed, format!("the header {name} is malformed"))
+        })?;
+        smallest = Some(smallest.map_or(timeout, |other| other.min(timeout)));
     }
     Ok(smallest)
+}
+
+/// How the value of a header is read that says a timeout.
+fn form_of(name: &HeaderName) -> Option<Form> {
+    match name {
+        _ if *name == GRPC_TIMEOUT => Some(parse_grpc),
+        _ if *name == CONNECT_TIMEOUT => Some(parse_connect),
+        _ if *name == SERVER_TIMEOUT => Some(parse_seconds),
+        _ => None,
+    }
 }
 
 /// A timeout in gRPC's form, never longer than `timeout`.

@@ -55,7 +55,7 @@ pub struct Handshake {
 
 /// Whether the headers ask for a WebSocket.
 pub fn is_asked_for(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::UPGRADE) && lists(headers, &header::UPGRADE, "websocket")
+    lists(headers, &header::UPGRADE, "websocket")
 }
 
 impl Handshake {

@@ -21,14 +21,15 @@ pub(super) fn captures<'p>(
         Some(_) => path.rfind(':').map_or(path, |colon| &path[..colon]),
         None => path,
     };
-    let count = match path {
+    let count = || match path {
         "" if template.segments.is_empty() => 0,
         path => 1 + path.bytes().filter(|&byte| byte == b'/').count(),
     };
-    let rest = template.rest();
+    // Only where there is a `**` they are counted.
+    let rest = template.rest().map(|rest| (rest, count()));
     // A template position, moved by what `**` took more (or less) than one segment.
     let locate = move |position: usize| match rest {
-        Some(rest) if position > rest => position + count - template.segments.len(),
+        Some((rest, count)) if position > rest => position + count - template.segments.len(),
         _ => position,
     };
     template.variables.iter().map(move |variable| {

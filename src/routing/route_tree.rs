@@ -116,7 +116,8 @@ impl RouteTree {
 
     /// What it finds, and how many nodes it has visited.
     fn search(&self, method: &Method, path: &str) -> Result<(Found, usize), PathError> {
-        let mut segments = Segments::split(path)?;
+        let mut segments = Segments::none();
+        segments.split(path)?;
         let number = |method| self.methods.iter().position(|known| known == method);
         let number = |method| number(method).map_or(NONE, |number| number as u32);
         let mut search = Search {
@@ -203,7 +204,7 @@ struct Search<'t> {
 impl Search<'_> {
     fn run(&mut self, segments: &mut Segments<'_>) -> Result<Option<u32>, PathError> {
         // `:verb` is a verb only where a route has it; otherwise it is part of the value.
-        let split = segments.split_verb();
+        let split = if self.tree.verbs.is_empty() { None } else { segments.split_verb() };
         if let Some((head, verb)) = split.and_then(|(h, v)| Some((h, self.tree.verb(&v)?)))
             && !head.is_empty()
         {

@@ -1,7 +1,7 @@
-//! A caller's socket: which HTTP it speaks, and how long a request's head may take.
+//! A caller's socket: which HTTP it speaks, and how long a caller may keep it waiting.
 //!
-//! hyper has no timer before it knows the version, and its header timer runs while it waits for
-//! the next request too; both gaps are closed here.
+//! hyper has no timer before it knows the version, and none for a caller that takes nothing; both
+//! gaps are closed here.
 
 use std::{
     future::Future as _,
@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -21,11 +21,11 @@ use http_body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Instant, Sleep},
+    time::Sleep,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::linger::Linger;
+use super::{head_timer::HeadTimer, linger::Linger};
 
 /// What every HTTP/2 connection begins with: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -68,7 +68,9 @@ pub(super) struct HeadClock(Arc<Calls>);
 #[derive(Debug, Default)]
 struct Calls {
     open: AtomicUsize,
-    /// Calls begun and bytes sent so far: what changes while something happens.
+    /// Calls begun so far.
+    begun: AtomicUsize,
+    /// Calls begun and writes so far: what changes while something happens.
     progress: AtomicUsize,
     /// Whether a write waits for the caller to take what was sent before.
     is_writing: AtomicBool,
@@ -82,17 +84,19 @@ impl HeadClock {
     /// A head is complete; its call lasts until the guard is dropped.
     pub(super) fn begin_call(&self) -> Busy {
         self.0.open.fetch_add(1, Ordering::Relaxed);
-        self.note_progress();
+        count(&self.0.begun);
+        count(&self.0.progress);
         Busy(self.clone())
     }
 
     fn note_write(&self, is_waiting: bool) {
         self.0.is_writing.store(is_waiting, Ordering::Relaxed);
-        self.note_progress();
+        count(&self.0.progress);
     }
 
-    fn note_progress(&self) {
-        self.0.progress.fetch_add(1, Ordering::Relaxed);
+    /// How many calls were begun.
+    pub(super) fn begun(&self) -> usize {
+        self.0.begun.load(Ordering::Relaxed)
     }
 
     /// Waits until no call was open and nothing was sent for `limit`, or up to twice that. An
@@ -111,9 +115,14 @@ impl HeadClock {
         }
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.0.open.load(Ordering::Relaxed) == 0
     }
+}
+
+/// Only the connection's own task counts, so that no other's count can be lost in between.
+fn count(counter: &AtomicUsize) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
 pub(super) struct Busy(HeadClock);
@@ -180,15 +189,6 @@ struct Stall {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-struct HeadTimer {
-    clock: HeadClock,
-    limit: Duration,
-    /// When the head began that is being read now.
-    began: Option<Instant>,
-    /// Made only for a head that does not come in one piece.
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
 impl CallerIo {
     /// A connection that closes when its caller takes nothing for as long as `stall`.
     pub(super) fn new(stream: TcpStream, read: Bytes, clock: HeadClock, stall: Duration) -> Self {
@@ -204,10 +204,9 @@ impl CallerIo {
         self.closed.clone()
     }
 
-    /// The same, with a limit for each head of HTTP/1.
-    pub(super) fn with_head_limit(mut self, limit: Duration) -> Self {
-        let clock = self.clock.clone();
-        self.head = Some(HeadTimer { clock, limit, began: Some(Instant::now()), sleep: None });
+    /// The same, with limits for HTTP/1: for the wait for a head, and for each head.
+    pub(super) fn with_head_limits(mut self, keep_alive: Duration, head: Duration) -> Self {
+        self.head = Some(HeadTimer::new(self.clock.clone(), keep_alive, head));
         self
     }
 }
@@ -231,28 +230,6 @@ impl Stall {
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
             }
         }
-    }
-}
-
-impl HeadTimer {
-    fn poll(&mut self, cx: &mut Context<'_>, read: &Poll<io::Result<bool>>) -> io::Result<()> {
-        if !self.clock.is_idle() {
-            self.began = None;
-            self.sleep = None;
-            return Ok(());
-        }
-        if let Poll::Ready(Ok(true)) = read {
-            self.began.get_or_insert_with(Instant::now);
-        }
-        if let (Some(began), Poll::Pending) = (self.began, read) {
-            let limit = self.limit;
-            let sleep =
-                self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(began + limit)));
-            if sleep.as_mut().poll(cx).is_ready() {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the head took too long"));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -297,8 +274,14 @@ impl AsyncWrite for CallerIo {
         self.stall.poll(cx, written)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        // Behind an answer hyper does not read again before something comes.
+        if let Some(head) = &mut this.head {
+            head.poll(cx, &Poll::Pending)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -13,6 +13,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -68,6 +69,7 @@ pub(super) struct Connections<S> {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     first_byte: Duration,
+    keep_alive: Duration,
     head: Duration,
     idle: Duration,
     stall: Duration,
@@ -83,12 +85,8 @@ impl<S: CallService> Connections<S> {
         tells_caller_address: bool,
     ) -> Self {
         let mut http1 = http1::Builder::new();
-        http1
-            .timer(TokioTimer::new())
-            // hyper's timer runs while it waits for a head too, so that it is the keep-alive;
-            // a head that has begun is timed by `HeadClock`.
-            .header_read_timeout(Duration::from_millis(config.keep_alive_ms))
-            .max_buf_size(HTTP1_BUFFER_BYTES);
+        // What a head may take, and the wait for it, is timed by `CallerIo`.
+        http1.header_read_timeout(None).max_buf_size(HTTP1_BUFFER_BYTES);
         let limits = &config.http2;
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
@@ -108,6 +106,7 @@ impl<S: CallService> Connections<S> {
             http1,
             http2,
             first_byte: Duration::from_millis(config.first_byte_ms),
+            keep_alive: Duration::from_millis(config.keep_alive_ms),
             head: Duration::from_millis(config.head_ms),
             idle: Duration::from_millis(limits.idle_ms),
             stall: Duration::from_millis(config.stall_ms),
@@ -150,7 +149,8 @@ impl<S: CallService> Connections<S> {
         // Asked for one call after the other: a clone for each is not needed.
         let service = RefCell::new(self.service);
         let leaving = Arc::clone(&self.phase.leaving);
-        let io = CallerIo::new(stream, read, clock.clone(), self.stall).with_head_limit(self.head);
+        let io = CallerIo::new(stream, read, clock.clone(), self.stall)
+            .with_head_limits(self.keep_alive, self.head);
         // A WebSocket keeps the socket for longer than hyper keeps the connection.
         let closed = io.closed();
         let calls = clock.clone();
@@ -175,7 +175,7 @@ impl<S: CallService> Connections<S> {
                 // The request that was sniffed is taken up before a stop is looked at.
                 biased;
                 result = connection.as_mut() => return result,
-                () = self.phase.closing.cancelled() => {
+                () = self.phase.closing() => {
                     connection.as_mut().graceful_shutdown();
                 }
             }
@@ -207,7 +207,7 @@ impl<S: CallService> Connections<S> {
         tokio::select! {
             biased;
             result = connection.as_mut() => return Ok(result?),
-            () = self.phase.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = self.phase.closing() => connection.as_mut().graceful_shutdown(),
             () = clock.idle_for(self.idle) => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
@@ -220,7 +220,11 @@ impl<S: CallService> Connections<S> {
 }
 
 fn received(request: Request<Incoming>, caller_address: Option<SocketAddr>) -> Request<Body> {
-    let mut request = request.map(Body::new);
+    // Most requests have no body, and nothing needs no box.
+    let mut request = request.map(|body| match body.is_end_stream() {
+        true => Body::empty(),
+        false => Body::new(body),
+    });
     if let Some(address) = caller_address {
         request.extensions_mut().insert(address);
     }

@@ -29,7 +29,8 @@ pub fn front(
         let detect = || Protocol::detect(request.method(), request.uri(), request.headers());
         let is_rpc = path.starts_with(RPC_PREFIX) && matches!(detect(), Protocol::Grpc(_));
         match is_rpc || pages.page_at(path).is_some() {
-            true => Either::Left(router.call(request)),
+            // Boxed, so that calls have no room for it.
+            true => Either::Left(Box::pin(router.call(request))),
             false => Either::Right(gateway.call(request).map_ok(|answer| answer.map(Body::new))),
         }
     })

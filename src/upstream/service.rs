@@ -3,6 +3,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use tower::{Service, ServiceExt as _};
 
@@ -30,14 +31,12 @@ impl ErasedService {
         let call = move |request: Request<RequestBody>| -> CallFuture {
             let service = service.clone();
             let request = request.map(tonic::body::Body::new);
-            Box::pin(async move {
-                match service.oneshot(request).await {
-                    Ok(response) => {
-                        Ok(response.map(|body| ResponseBody::Service(tonic::body::Body::new(body))))
-                    }
-                    Err(error) => Err(UpstreamError::from_service(&error.into())),
+            Box::pin(service.oneshot(request).map(|answer| match answer {
+                Ok(response) => {
+                    Ok(response.map(|body| ResponseBody::Service(tonic::body::Body::new(body))))
                 }
-            })
+                Err(error) => Err(UpstreamError::from_service(&error.into())),
+            }))
         };
         Self { call: Arc::new(call) }
     }

@@ -600,7 +600,7 @@ async fn an_error_keeps_leading_and_trailing_metadata_apart() {
     let mut trailers = http::HeaderMap::new();
     trailers.insert("x-end", HeaderValue::from_static("1"));
     trailers.insert("grpc-status", HeaderValue::from_static("5"));
-    assert!(metadata::to_caller(&trailers).contains_key("x-end"));
+    assert!(metadata::to_caller(trailers.clone()).contains_key("x-end"));
     let upstream = tower::service_fn(move |_: Request<tonic::body::Body>| {
         let body = http_body_util::Empty::<Bytes>::new();
         let body = body.with_trailers(std::future::ready(Some(Ok(trailers.clone()))));

@@ -161,7 +161,7 @@ impl Outcome {
 
 /// What an `EventSource` sends that reconnects behind the end of its stream.
 fn is_finished_stream(headers: &HeaderMap) -> bool {
-    headers.get("last-event-id").is_some_and(|id| id == sse::END_ID)
+    headers.get(sse::LAST_EVENT_ID).is_some_and(|id| id == sse::END_ID)
 }
 
 /// The list in `Allow`.

@@ -16,6 +16,15 @@ pub(super) fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | "..")
 }
 
+/// `text` up to the first `separator`, and what is behind that. Segments are short: to look at
+/// each byte costs less than to set up a search.
+fn cut(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == separator) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
 /// The segments of a path.
 pub(super) struct Segments<'p> {
     inline: [Segment<'p>; INLINE],
@@ -28,20 +37,27 @@ pub(super) struct Segments<'p> {
 }
 
 impl<'p> Segments<'p> {
-    pub(super) fn split(path: &'p str) -> Result<Self, PathError> {
-        if path.contains('\\') {
-            return Err(PathError::Backslash);
-        }
-        let path = path.strip_prefix('/').unwrap_or(path);
-        let is_plain = !path.contains('%');
-        let mut segments = Self {
+    pub(super) fn none() -> Self {
+        Self {
             inline: [const { Cow::Borrowed("") }; INLINE],
             inline_count: 0,
             spilled: Vec::new(),
             last_raw: "",
             has_empty: false,
-        };
-        for raw in path.split('/') {
+        }
+    }
+
+    /// Takes the segments of `path`; in place, since it is long.
+    pub(super) fn split(&mut self, path: &'p str) -> Result<(), PathError> {
+        if path.contains('\\') {
+            return Err(PathError::Backslash);
+        }
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let is_plain = !path.contains('%');
+        let mut rest = Some(path);
+        while let Some(left) = rest {
+            let raw;
+            (raw, rest) = cut(left, b'/');
             let segment = match is_plain {
                 true => Cow::Borrowed(raw),
                 false => percent_encoding::decode(raw, Slashes::Decode)?,
@@ -49,11 +65,11 @@ impl<'p> Segments<'p> {
             if is_dots(&segment) {
                 return Err(PathError::DotSegment);
             }
-            segments.has_empty |= segment.is_empty();
-            segments.push(segment);
-            segments.last_raw = raw;
+            self.has_empty |= segment.is_empty();
+            self.push(segment);
+            self.last_raw = raw;
         }
-        Ok(segments)
+        Ok(())
     }
 
     fn push(&mut self, segment: Segment<'p>) {
