@@ -236,7 +236,7 @@ impl user_service_server::UserService for UserService {
         let now_s = u64::try_from(micros((self.now)()) / 1_000_000).unwrap_or_default();
         let expiry = claims
             .map(|claims| Instant::now() + Duration::from_secs(claims.exp.saturating_sub(now_s)));
-        let answers = updates::answers(self.clone(), request.into_inner(), expiry);
+        let answers = updates::answers(self.clone(), request.into_inner(), expiry).await?;
         Ok(Response::new(Box::pin(answers)))
     }
 }

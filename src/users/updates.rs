@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -26,15 +26,18 @@ const SUBSCRIPTION_LIMIT: usize = 1_024;
 const UNANSWERED_LIMIT: usize = 64;
 
 /// The answers to `requests`, until the caller's token expires, if it has one.
-pub(super) fn answers<R>(
+///
+/// A request that has come with the call is done before there is an answer at all: whoever sees
+/// the head of that knows that the subscription holds, or is refused as with any other method.
+pub(super) async fn answers<R>(
     service: UserService,
     requests: R,
     expiry: Option<Instant>,
-) -> impl Stream<Item = Result<User, Status>> + Send
+) -> Result<impl Stream<Item = Result<User, Status>> + Send, Status>
 where
     R: Stream<Item = Result<UserUpdateRequest, Status>> + Send + Unpin,
 {
-    let call = Call {
+    let mut call = Call {
         service,
         requests: Some(requests),
         subscription: None,
@@ -43,14 +46,21 @@ where
         expiry,
         is_over: false,
     };
-    stream::unfold(call, |mut call| async {
+    let first = call.requests.as_mut().and_then(|requests| requests.next().now_or_never());
+    if let Some(first) = first {
+        call.took(first.transpose()).await;
+        if let Some(refused) = call.failure.take() {
+            return Err(refused);
+        }
+    }
+    Ok(stream::unfold(call, |mut call| async {
         let answer = match call.is_over {
             true => None,
             false => call.next().await.transpose(),
         }?;
         call.is_over = answer.is_err();
         Some((answer, call))
-    })
+    }))
 }
 
 struct Call<R> {
@@ -107,16 +117,7 @@ impl<R: Stream<Item = Result<UserUpdateRequest, Status>> + Unpin> Call<R> {
                     return Err(Status::unavailable("The service is stopping"));
                 }
                 () = sleep_until(self.expiry) => return Err(invalid_token()),
-                request = next_request(requests) => {
-                    let taken = match request.transpose() {
-                        Ok(Some(request)) => self.take(request).await.map(|()| true),
-                        end => end.map(|_| false),
-                    };
-                    if !matches!(taken, Ok(true)) {
-                        self.requests = None;
-                        self.failure = taken.err();
-                    }
-                }
+                request = next_request(requests) => self.took(request.transpose()).await,
                 change = next_change(self.subscription.as_mut()) => {
                     let change = change.map_err(missed)?;
                     if self.wanted.takes(&change) {
@@ -124,6 +125,18 @@ impl<R: Stream<Item = Result<UserUpdateRequest, Status>> + Unpin> Call<R> {
                     }
                 }
             }
+        }
+    }
+
+    /// Does what a request says. Behind the last, or one that cannot be done, there are no more.
+    async fn took(&mut self, request: Result<Option<UserUpdateRequest>, Status>) {
+        let taken = match request {
+            Ok(Some(request)) => self.take(request).await.map(|()| true),
+            end => end.map(|_| false),
+        };
+        if !matches!(taken, Ok(true)) {
+            self.requests = None;
+            self.failure = taken.err();
         }
     }
 
@@ -225,10 +238,10 @@ mod tests {
     }
 
     impl Caller {
-        fn new(service: &UserService) -> Self {
+        async fn new(service: &UserService) -> Self {
             let (sender, receiver) = mpsc::channel(1_000);
-            let answers = answers(service.clone(), ReceiverStream::new(receiver), None);
-            Self { requests: Some(sender), answers: Box::pin(answers) }
+            let answers = answers(service.clone(), ReceiverStream::new(receiver), None).await;
+            Self { requests: Some(sender), answers: Box::pin(answers.unwrap()) }
         }
 
         fn send(&self, request: UserUpdateRequest) {
@@ -273,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn who_only_changes_hears_of_own_changes_and_is_done() {
         let (service, _) = service(2);
-        let mut caller = Caller::new(&service);
+        let mut caller = Caller::new(&service).await;
         for number in 0..300 {
             caller.send(rename(1 + number % 2, &number.to_string()));
         }
@@ -288,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn who_subscribes_hears_of_everyones_changes_in_order_each_once() {
         let (service, store) = service(3);
-        let mut caller = Caller::new(&service);
+        let mut caller = Caller::new(&service).await;
         caller.send(subscribe(id(1)));
         caller.send(subscribe(id(1)));
         // Answered, so the subscription holds: requests are taken one after the other.
@@ -296,7 +309,7 @@ mod tests {
         assert_eq!(caller.next().await.name, "own");
         caller.requests = None;
 
-        let mut another = Caller::new(&service);
+        let mut another = Caller::new(&service).await;
         another.send(rename(1, "a"));
         another.send(rename(3, "not asked for"));
         another.send(rename(1, "b"));
@@ -316,7 +329,7 @@ mod tests {
     #[tokio::test]
     async fn an_own_change_to_a_subscribed_user_is_told_once() {
         let (service, _) = service(2);
-        let mut caller = Caller::new(&service);
+        let mut caller = Caller::new(&service).await;
         caller.send(subscribe(String::new()));
         caller.send(rename(1, "a"));
         caller.send(subscribe(id(1)));
@@ -326,10 +339,26 @@ mod tests {
         assert!(caller.has_nothing().await);
     }
 
+    /// A change right behind the head of the answer was missed.
+    #[tokio::test]
+    async fn a_subscription_that_came_with_the_call_holds_before_the_answer() {
+        let (service, store) = service(2);
+        let requests = |request| Box::pin(stream::iter([Ok(request)]).chain(stream::pending()));
+        let answers_to = async |request| answers(service.clone(), requests(request), None).await;
+        let mut answers = Box::pin(answers_to(subscribe(id(1))).await.unwrap());
+        let patch = UserPatch { name: Some("at once".into()), ..UserPatch::default() };
+        store.update(&id(1), patch, 0).await.unwrap();
+        service.feed().look();
+        assert_eq!(answers.next().await.unwrap().unwrap().name, "at once");
+
+        let refused = answers_to(subscribe(id(9))).await.err().unwrap();
+        assert_eq!(refused.code(), Code::NotFound);
+    }
+
     #[tokio::test]
     async fn what_was_before_a_subscription_is_not_told() {
         let (service, store) = service(2);
-        let mut caller = Caller::new(&service);
+        let mut caller = Caller::new(&service).await;
         caller.send(rename(1, "first"));
         assert_eq!(caller.next().await.name, "first");
         let patch = UserPatch { name: Some("before".into()), ..UserPatch::default() };
@@ -358,7 +387,7 @@ mod tests {
             ),
         ] {
             let (service, _) = service(1);
-            let mut caller = Caller::new(&service);
+            let mut caller = Caller::new(&service).await;
             // Sent at once: what was done is answered, and then why there is no more.
             caller.send(rename(1, "done"));
             caller.send(request);
@@ -372,7 +401,7 @@ mod tests {
     #[tokio::test]
     async fn who_would_stay_is_told_when_the_service_stops() {
         let (service, _) = service(1);
-        let mut caller = Caller::new(&service);
+        let mut caller = Caller::new(&service).await;
         caller.send(subscribe(String::new()));
         assert!(caller.has_nothing().await);
         service.end_streams();
@@ -386,7 +415,8 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         let expiry = Instant::now() + std::time::Duration::from_secs(900);
         let requests = ReceiverStream::new(receiver);
-        let mut answers = Box::pin(answers(service.clone(), requests, Some(expiry)));
+        let answers = answers(service.clone(), requests, Some(expiry)).await.unwrap();
+        let mut answers = Box::pin(answers);
         sender.try_send(Ok(subscribe(String::new()))).unwrap();
         let status = answers.next().await.unwrap().unwrap_err();
         assert_eq!((status.code(), Instant::now()), (Code::Unauthenticated, expiry));
@@ -396,7 +426,8 @@ mod tests {
     async fn one_call_subscribes_to_so_many() {
         let (service, _) = service(SUBSCRIPTION_LIMIT as u32 + 1);
         let (sender, receiver) = mpsc::channel(2_000);
-        let mut answers = Box::pin(answers(service.clone(), ReceiverStream::new(receiver), None));
+        let requests = ReceiverStream::new(receiver);
+        let mut answers = Box::pin(answers(service.clone(), requests, None).await.unwrap());
         for number in 1..=SUBSCRIPTION_LIMIT as u32 + 1 {
             sender.try_send(Ok(subscribe(id(number)))).unwrap();
         }

@@ -285,6 +285,8 @@ async fn changes_made_and_heard_as_lines_and_as_events() {
         let request = request("POST /v1/users:updates").header("content-type", "application/json");
         request.body(Body::from(body)).unwrap()
     };
+    let nobody = send(&gateway, updates("{\"userId\":\"nobody\"}".to_owned())).await;
+    assert_eq!(nobody.status, 404);
     let mut hearing = open(&gateway, updates("{}".to_owned())).await.into_body();
     assert_eq!(read_ready(&mut hearing).await, "retry: 3000\n\n");
 
