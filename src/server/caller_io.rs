@@ -106,13 +106,17 @@ impl HeadClock {
         let mut before = None;
         loop {
             let progress = self.0.progress.load(Ordering::Relaxed);
-            let is_idle = self.is_idle() && !self.0.is_writing.load(Ordering::Relaxed);
+            let is_idle = self.is_idle() && !self.is_writing();
             if is_idle && before == Some(progress) {
                 return;
             }
             before = is_idle.then_some(progress);
             tokio::time::sleep(limit).await;
         }
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.0.is_writing.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -286,6 +290,8 @@ impl AsyncWrite for CallerIo {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // No head is waited for any more, and lingering has a limit of its own.
+        this.head = None;
         this.linger.poll_shutdown(&mut this.stream, cx)
     }
 

@@ -54,7 +54,11 @@ impl HeadTimer {
             self.calls = self.clock.begun();
             (self.has_begun, self.due) = (false, None);
         }
-        if !self.clock.is_idle() {
+        if !self.clock.is_idle() || self.clock.is_writing() {
+            // An answer is on its way for longer than its call: it waits in buffers.
+            if !self.has_begun {
+                self.due = None;
+            }
             return Ok(());
         }
         if read.is_ready() {

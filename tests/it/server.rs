@@ -196,9 +196,9 @@ async fn a_caller_that_holds_a_connection_without_a_call_does_not_delay_the_stop
 }
 
 /// An answer that was still in buffers when the process stopped was cut.
-#[tokio::test]
-async fn an_answer_that_is_read_slowly_is_whole_after_a_stop() {
-    let running = start(two_workers(), Drain::default()).await;
+/// Asks for a large answer and takes it slowly, for longer than it may wait for anything else. How
+/// much of it came, and how much there is.
+async fn read_slowly(running: &Running, then: impl AsyncFnOnce()) -> (usize, usize) {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(running.address).await.unwrap();
@@ -210,9 +210,8 @@ async fn an_answer_that_is_read_slowly_is_whole_after_a_stop() {
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut read = read_until(&mut stream, "\r\n\r\n").await.len();
-    running.stops.send(Stop::Prompt).await.unwrap();
+    then().await;
     let mut piece = vec![0; 200_000];
-    // Slowly for longer than a connection without a call is kept, then as fast as it goes.
     let slow_until = tokio::time::Instant::now() + Duration::from_secs(3);
     while let Ok(count @ 1..) = within(20, stream.read(&mut piece)).await {
         read += count;
@@ -220,7 +219,24 @@ async fn an_answer_that_is_read_slowly_is_whole_after_a_stop() {
             tokio::time::sleep(Duration::from_millis(60)).await;
         }
     }
-    assert!(read >= body.len(), "{read} of {}", body.len());
+    (read, body.len())
+}
+
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_is_whole_after_a_stop() {
+    let running = start(two_workers(), Drain::default()).await;
+    let stop = async || running.stops.send(Stop::Prompt).await.unwrap();
+    let (read, length) = read_slowly(&running, stop).await;
+    assert!(read >= length, "{read} of {length}");
+}
+
+/// The wait for the next request began while the answer was still on its way.
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_is_whole_after_the_keep_alive() {
+    let listener = Listener { keep_alive_ms: 300, ..two_workers() };
+    let running = start(listener, Drain::default()).await;
+    let (read, length) = read_slowly(&running, async || {}).await;
+    assert!(read >= length, "{read} of {length}");
 }
 
 #[tokio::test]
