@@ -119,8 +119,8 @@ const TOKEN_EXAMPLES: &str = "Examples:
 
 const TOKEN_EXITS: &str = "Exit codes:
   0   the token is printed
-  1   there is no key, or it could not be written
-  2   the command line is wrong
+  1   the store cannot be opened, or the token could not be written
+  2   the command line is wrong, or there is no such store or key
   78  the configuration is wrong";
 
 const SERVE_EXITS: &str = "Exit codes:

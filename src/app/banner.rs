@@ -10,10 +10,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
     let url = format!("http://{}", config.listen);
-    let routes = gateway.route_count();
+    let routes = match gateway.route_count() {
+        1 => "1 route".to_owned(),
+        count => format!("{count} routes"),
+    };
     let services = match gateway.services() {
         services if services.is_empty() => "nothing yet: the upstream cannot be reached".to_owned(),
-        services => format!("{} ({routes} routes)", services.join(", ")),
+        services => format!("{} ({routes})", services.join(", ")),
     };
     let behind = match config.upstreams.as_slice() {
         [] => format!("in process, users in {}", config.database),
@@ -25,7 +28,7 @@ pub(super) fn serve(config: &Config, gateway: &Gateway) -> String {
     let try_it = match config.upstreams.is_empty() {
         true => format!(
             "curl {url}/v1/users -H 'content-type: application/json' \
-             -d '{{\"email\":\"ada@example.com\",\"name\":\"Ada\"}}'"
+             -d '{{\"email\":\"ada@example.com\",\"name\":\"Ada\",\"password\":\"correct horse\"}}'"
         ),
         false => format!("curl {url}/readyz"),
     };

@@ -54,7 +54,9 @@ pub enum SourceError {
     Remote(#[from] RemoteError),
     #[error("{url}: {error}. Say where its schema is: --descriptor-set FILE or --proto DIR")]
     Reflection { url: String, error: ReflectionError },
-    #[error("{url}: {error}. Say where its schema is: --descriptor-set FILE or --proto DIR")]
+    #[error(
+        "{url}: {error}. Start it, or say where its schema is: --descriptor-set FILE or --proto DIR"
+    )]
     Unreached { url: String, error: UpstreamError },
 }
 
