@@ -24,11 +24,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Arc::new(SqliteStore::in_memory().await?);
     let users = Bundle::open(store, BundleOptions::default(), now).await?;
 
-    // Its descriptor bytes are all that the gateway knows of it. They describe two services.
-    let gateway = Gateway::builder()
-        .service(DESCRIPTOR_SET, users.user_service())
-        .expose(&["user.v1.UserService".to_owned()])
-        .build()?;
+    // Its descriptor bytes are all that the gateway knows of it.
+    let gateway = Gateway::builder().service(DESCRIPTOR_SET, users.service()).build()?;
     tokio::spawn(async move { users.run().await });
 
     // REST, server-sent events and gRPC-Web, next to routes of your own.

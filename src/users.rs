@@ -21,7 +21,7 @@ mod updates;
 mod validation;
 
 pub use auth::{AuthOptions, AuthService};
-pub use bundle::{Bundle, BundleOptions, Intercepted};
+pub use bundle::{Bundle, BundleOptions, BundledService, Intercepted};
 pub use feed::Feed;
 pub use interceptors::{Authenticated, Authentication, Logged, Logging};
 pub use password::PasswordHasher;

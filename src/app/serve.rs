@@ -16,7 +16,7 @@ use crate::{
         Upstream,
         schema_source::{self, Described, Source},
     },
-    users::Bundle,
+    users::{Bundle, DESCRIPTOR_SET},
 };
 
 /// How long to wait before asking an upstream again: doubled each time, up to the second.
@@ -115,7 +115,7 @@ impl Behind {
             .deadlines(config.deadlines.clone())
             .cors(config.cors.clone());
         match self {
-            Self::Users(bundle) => users::describe(bundle, builder),
+            Self::Users(bundle) => builder.service(DESCRIPTOR_SET, bundle.service()),
             Self::Remote(remotes) => describe(remotes, builder),
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     layers,
     server::{self, Hooks, Readiness},
+    users::DESCRIPTOR_SET,
 };
 
 /// Runs `transom user-service` until it is told to stop; `announce` is given the banner.
@@ -20,7 +21,8 @@ pub fn user_service(config: Config, announce: impl FnOnce(&str)) -> Result<(), E
 async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
     let listener = listen(&mut config)?;
     let bundle = users::open(&config).await?;
-    let gateway = users::describe(&bundle, Gateway::builder())
+    let gateway = Gateway::builder()
+        .service(DESCRIPTOR_SET, bundle.service())
         .limits(config.limits.clone())
         .deadlines(config.deadlines.clone())
         .cors(config.cors.clone())

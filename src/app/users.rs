@@ -7,13 +7,9 @@ use std::{
 
 use super::Error;
 use crate::{
-    GatewayBuilder,
     config::{Auth, AuthMode, Config, Database},
     server::Jwks,
-    users::{
-        AuthOptions, Bundle, BundleOptions, DESCRIPTOR_SET, PostgresStore, SERVICES, SqliteStore,
-        Store,
-    },
+    users::{AuthOptions, Bundle, BundleOptions, PostgresStore, SqliteStore, Store},
 };
 
 /// The service that `config` describes, on its store.
@@ -36,16 +32,6 @@ pub(super) async fn open_with(
     };
     #[expect(clippy::disallowed_methods, reason = "this is where the clock comes from")]
     Bundle::open(store, options, SystemTime::now).await.map_err(failed)
-}
-
-/// Has the gateway serve both services.
-pub(super) fn describe(bundle: &Bundle, builder: GatewayBuilder) -> GatewayBuilder {
-    let [users, auth] = SERVICES.map(str::to_owned);
-    builder
-        .service(DESCRIPTOR_SET, bundle.user_service())
-        .expose(&[users])
-        .service(DESCRIPTOR_SET, bundle.auth_service())
-        .expose(&[auth])
 }
 
 /// The keys that tokens are signed with.

@@ -1,8 +1,16 @@
 //! Both services over one store, with their interceptors, and what has to be done beside them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tower::Layer as _;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::{Layer as _, Service};
 
 use super::{
     AuthOptions, AuthService, Authenticated, Authentication, Feed, Logged, Logging, PasswordHasher,
@@ -58,6 +66,31 @@ pub struct Bundle {
     now: fn() -> std::time::SystemTime,
 }
 
+/// Both services, told apart by the path.
+#[derive(Clone, Debug)]
+pub struct BundledService {
+    users: Intercepted<UserServiceServer<UserService>>,
+    auth: Intercepted<AuthServiceServer<AuthService>>,
+}
+
+impl Service<Request<Body>> for BundledService {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Tonic's services always are.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match request.uri().path().starts_with("/auth.v1.AuthService/") {
+            true => self.auth.call(request),
+            false => self.users.call(request),
+        }
+    }
+}
+
 /// A service with the interceptors around it.
 pub type Intercepted<S> = Logged<Authenticated<S>>;
 
@@ -80,6 +113,11 @@ impl Bundle {
             false => Authentication::off(),
         };
         Ok(Self { store, feed, users, auth, authentication, now })
+    }
+
+    /// Both services as one: all that [`DESCRIPTOR_SET`](super::DESCRIPTOR_SET) describes.
+    pub fn service(&self) -> BundledService {
+        BundledService { users: self.user_service(), auth: self.auth_service() }
     }
 
     /// `user.v1.UserService`.

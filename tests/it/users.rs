@@ -30,14 +30,7 @@ pub(crate) async fn bundle(options: BundleOptions) -> Bundle {
 pub(crate) fn gateway_of(bundle: &Bundle) -> Gateway {
     let running = bundle.clone();
     tokio::spawn(async move { running.run().await });
-    let [users, auth] = users::SERVICES.map(str::to_owned);
-    Gateway::builder()
-        .service(users::DESCRIPTOR_SET, bundle.user_service())
-        .expose(&[users])
-        .service(users::DESCRIPTOR_SET, bundle.auth_service())
-        .expose(&[auth])
-        .build()
-        .unwrap()
+    Gateway::builder().service(users::DESCRIPTOR_SET, bundle.service()).build().unwrap()
 }
 
 async fn gateway() -> Gateway {
