@@ -2,6 +2,7 @@
 //! one writer there is: their order is that of the commits, and one that is rolled back leaves no
 //! gap.
 
+use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 
 use super::{
@@ -38,6 +39,37 @@ pub(super) async fn append(
     .await
     .map_err(refused)?;
     Ok(Change { seq, user, is_deletion })
+}
+
+/// Appends that these users were created, each at its time.
+pub(super) async fn append_created(
+    transaction: &mut SqliteConnection,
+    users: impl Iterator<Item = &UserRecord>,
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = users
+        .map(|user| {
+            let UserRecord { id, email, name, status, created_at_micros } = user;
+            json!([id, email, name, status, created_at_micros])
+        })
+        .collect();
+    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let before: i64 =
+        sqlx::query_scalar("UPDATE change_head SET seq = seq + ?1 RETURNING seq - ?1")
+            .bind(count)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(refused)?;
+    sqlx::query(
+        "INSERT INTO changes (seq, at, is_deletion, id, email, name, status, created_at) \
+         SELECT ?1 + 1 + key, value ->> 4, 0, value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
+         value ->> 4 FROM json_each(?2)",
+    )
+    .bind(before)
+    .bind(Value::from(rows).to_string())
+    .execute(transaction)
+    .await
+    .map(|_| ())
+    .map_err(refused)
 }
 
 pub(super) async fn last(connection: &mut SqliteConnection) -> Result<i64, StoreError> {

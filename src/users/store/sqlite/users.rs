@@ -1,5 +1,8 @@
 //! Statements on users. Each that writes appends what it did to the changes.
 
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -29,20 +32,31 @@ pub(super) async fn insert(
     changes::append(transaction, user.record, false, at).await.map(|_| ())
 }
 
+/// One statement for all of them: each is a way to SQLite's thread and back.
 pub(super) async fn insert_all(
     transaction: &mut SqliteConnection,
     users: Vec<NewUser>,
 ) -> Result<Vec<bool>, StoreError> {
-    let mut kept = Vec::with_capacity(users.len());
-    for user in users {
-        kept.push(match insert(transaction, user).await {
-            Ok(()) => true,
-            // A statement that failed has done nothing; its transaction goes on.
-            Err(StoreError::EmailTaken) => false,
-            Err(error) => return Err(error),
-        });
-    }
-    Ok(kept)
+    let row = |user: &NewUser| {
+        let NewUser { record, password_hash } = user;
+        let UserRecord { id, email, name, status, created_at_micros } = record;
+        json!([id, email, email.to_lowercase(), name, status, password_hash, created_at_micros])
+    };
+    let kept: Vec<String> = sqlx::query_scalar(
+        "INSERT INTO users (id, email, email_key, name, status, password_hash, created_at) \
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
+         value ->> 6 FROM json_each(?) WHERE true \
+         ON CONFLICT (email_key) DO NOTHING RETURNING id",
+    )
+    .bind(Value::from_iter(users.iter().map(row)).to_string())
+    .fetch_all(&mut *transaction)
+    .await
+    .map_err(refused)?;
+    let kept: HashSet<_> = kept.iter().map(String::as_str).collect();
+    let is_kept = |user: &NewUser| kept.contains(user.record.id.as_str());
+    let created = users.iter().filter(|user| is_kept(user)).map(|user| &user.record);
+    changes::append_created(transaction, created).await?;
+    Ok(users.iter().map(is_kept).collect())
 }
 
 pub(super) async fn find(
