@@ -16,10 +16,10 @@ pub struct Auth {
     pub audience: String,
     /// How long an access token is good. Default: 900, which is also the most.
     pub access_token_s: u64,
-    /// How long a refresh token is good. Default: 2,592,000 (30 days).
+    /// How long a refresh token is good; at most ten years. Default: 2,592,000 (30 days).
     pub refresh_token_s: u64,
     /// How long a key signs; the one before it verifies for as long. Default: 2,592,000 (30
-    /// days), at least 3,600.
+    /// days), at least 3,600, at most ten years.
     pub key_s: u64,
     /// Failed logins of one account from one address in a minute; ten times as many from all
     /// addresses together. Default: 10. Zero is no limit.
@@ -66,21 +66,19 @@ impl FromStr for AuthMode {
 
 impl Auth {
     pub(super) fn check(&self) -> Result<(), String> {
-        if !(1..=900).contains(&self.access_token_s) {
-            return Err("auth.access_token_s must be 1 to 900".to_owned());
-        }
-        if self.key_s < 3_600 {
-            return Err(
-                "auth.key_s must be 3,600 at least: a token outlives its key once".to_owned()
-            );
-        }
-        let needed = [
-            ("auth.issuer", self.issuer.is_empty()),
-            ("auth.audience", self.audience.is_empty()),
-            ("auth.refresh_token_s", self.refresh_token_s == 0),
+        const TEN_YEARS_S: u64 = 10 * 365 * 86_400;
+        let times = [
+            ("auth.access_token_s", self.access_token_s, 1..=900),
+            ("auth.refresh_token_s", self.refresh_token_s, 1..=TEN_YEARS_S),
+            // A token outlives the change of keys, but not two.
+            ("auth.key_s", self.key_s, 3_600..=TEN_YEARS_S),
         ];
-        match needed.iter().find(|(_, is_missing)| *is_missing) {
-            Some((key, _)) => Err(format!("{key} cannot be empty or 0")),
+        if let Some((key, _, range)) = times.iter().find(|(_, time, range)| !range.contains(time)) {
+            return Err(format!("{key} must be {} to {}", range.start(), range.end()));
+        }
+        let names = [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)];
+        match names.iter().find(|(_, name)| name.is_empty()) {
+            Some((key, _)) => Err(format!("{key} cannot be empty")),
             None => Ok(()),
         }
     }
@@ -116,7 +114,9 @@ mod tests {
             (Auth { access_token_s: 901, ..Auth::default() }, "auth.access_token_s"),
             (Auth { access_token_s: 0, ..Auth::default() }, "auth.access_token_s"),
             (Auth { refresh_token_s: 0, ..Auth::default() }, "auth.refresh_token_s"),
+            (Auth { refresh_token_s: u64::MAX, ..Auth::default() }, "auth.refresh_token_s"),
             (Auth { key_s: 3_599, ..Auth::default() }, "auth.key_s"),
+            (Auth { key_s: u64::MAX, ..Auth::default() }, "auth.key_s"),
             (Auth { issuer: String::new(), ..Auth::default() }, "auth.issuer"),
             (Auth { audience: String::new(), ..Auth::default() }, "auth.audience"),
         ];
