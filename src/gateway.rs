@@ -67,11 +67,11 @@ use journey::{BoxedAnswer, journey, told};
 ///
 /// ```
 /// # #[cfg(feature = "users")]
-/// # fn app(users: transom::users::UserService<transom::users::SqliteStore>) {
+/// # fn app(bundle: transom::users::Bundle) {
 /// use transom::{Gateway, users};
 ///
 /// let gateway = Gateway::builder()
-///     .service(users::DESCRIPTOR_SET, users::UserServiceServer::new(users))
+///     .service(users::DESCRIPTOR_SET, bundle.service())
 ///     .build()
 ///     .expect("the schema has no problems");
 /// let app: axum::Router = axum::Router::new().fallback_service(gateway);
