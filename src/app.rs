@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::sync::mpsc;
 
 use crate::{
+    Gateway, GatewayBuilder,
     config::{AuthMode, Config, Database},
     schema,
     server::{self, Stop},
@@ -20,6 +21,7 @@ mod token;
 mod user_service;
 mod users;
 
+use rpc_services::RpcServices;
 pub use serve::serve;
 pub use token::token;
 pub use user_service::user_service;
@@ -81,6 +83,23 @@ impl Error {
 /// Runs `work` on this thread, which only accepts: the workers have runtimes of their own.
 fn on_main_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// A gateway as `config` wants it, of nothing yet.
+fn gateway_builder(config: &Config) -> GatewayBuilder {
+    Gateway::builder()
+        .limits(config.limits.clone())
+        .deadlines(config.deadlines.clone())
+        .cors(config.cors.clone())
+}
+
+/// Ends every stream there is.
+fn end_streams(gateway: &Gateway, rpc_services: &RpcServices) -> Box<dyn Fn() + Send> {
+    let (gateway, rpc_services) = (gateway.clone(), rpc_services.clone());
+    Box::new(move || {
+        gateway.end_streams();
+        rpc_services.end_streams();
+    })
 }
 
 /// Takes the address first of all: a second start must not touch the store of the first.

@@ -38,6 +38,21 @@ pub struct Claims {
     pub iat: u64,
 }
 
+impl Claims {
+    /// That `issuer` says to `audience`, at `now_s` and for `lifetime_s` from then on, whom the token
+    /// speaks of.
+    pub fn new(issuer: &str, audience: &str, subject: &str, now_s: u64, lifetime_s: u64) -> Self {
+        Self {
+            iss: issuer.to_owned(),
+            aud: audience.to_owned(),
+            sub: subject.to_owned(),
+            exp: now_s.saturating_add(lifetime_s),
+            nbf: now_s,
+            iat: now_s,
+        }
+    }
+}
+
 /// A key that cannot be used; says nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an Ed25519 key in PKCS #8")]
@@ -222,8 +237,7 @@ mod tests {
     }
 
     fn claims() -> Claims {
-        let (iss, aud, sub) = ("transom".into(), "transom".into(), "u".into());
-        Claims { iss, aud, sub, exp: NOW + 900, nbf: NOW, iat: NOW }
+        Claims::new("transom", "transom", "u", NOW, 900)
     }
 
     fn verifier(keys: &[&SigningKey]) -> Verifier {

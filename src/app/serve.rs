@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, store_watch,
-    users,
+    Error, banner, end_streams, gateway_builder, listen, on_main_runtime,
+    rpc_services::RpcServices, stop_signals, store_watch, users,
 };
 use crate::{
     Gateway, GatewayBuilder,
@@ -47,13 +47,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     tracing::info!(address = %config.listen, "listening");
     let hooks = Hooks {
         readiness: readiness.clone(),
-        end_streams: Box::new({
-            let (gateway, rpc_services) = (gateway.clone(), rpc_services.clone());
-            move || {
-                gateway.end_streams();
-                rpc_services.end_streams();
-            }
-        }),
+        end_streams: end_streams(&gateway, &rpc_services),
         tells_caller_address: config.upstreams.is_empty(),
         before_workers_stop: behind.close(),
     };
@@ -110,10 +104,7 @@ impl Behind {
 
     /// A gateway for everything whose schema is known.
     fn describe(&self, config: &Config) -> GatewayBuilder {
-        let builder = Gateway::builder()
-            .limits(config.limits.clone())
-            .deadlines(config.deadlines.clone())
-            .cors(config.cors.clone());
+        let builder = gateway_builder(config);
         match self {
             Self::Users(bundle) => builder.service(DESCRIPTOR_SET, bundle.service()),
             Self::Remote(remotes) => describe(remotes, builder),

@@ -2,11 +2,10 @@
 //! here too: it has the deadlines and limits that tonic's services have not by themselves.
 
 use super::{
-    Error, banner, listen, on_main_runtime, rpc_services::RpcServices, stop_signals, store_watch,
-    users,
+    Error, banner, end_streams, gateway_builder, listen, on_main_runtime,
+    rpc_services::RpcServices, stop_signals, store_watch, users,
 };
 use crate::{
-    Gateway,
     config::Config,
     layers,
     server::{self, Hooks, Readiness},
@@ -21,12 +20,7 @@ pub fn user_service(config: Config, announce: impl FnOnce(&str)) -> Result<(), E
 async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Error> {
     let listener = listen(&mut config)?;
     let bundle = users::open(&config).await?;
-    let gateway = Gateway::builder()
-        .service(DESCRIPTOR_SET, bundle.service())
-        .limits(config.limits.clone())
-        .deadlines(config.deadlines.clone())
-        .cors(config.cors.clone())
-        .build()?;
+    let gateway = gateway_builder(&config).service(DESCRIPTOR_SET, bundle.service()).build()?;
     let readiness = Readiness::new();
     let rpc_services = RpcServices::new().await;
     rpc_services.describe(&gateway.services(), &gateway.descriptor_sets());
@@ -40,13 +34,7 @@ async fn run(mut config: Config, announce: impl FnOnce(&str)) -> Result<(), Erro
     tracing::info!(address = %config.listen, "listening");
     let hooks = Hooks {
         readiness: readiness.clone(),
-        end_streams: Box::new({
-            let (gateway, rpc_services) = (gateway.clone(), rpc_services.clone());
-            move || {
-                gateway.end_streams();
-                rpc_services.end_streams();
-            }
-        }),
+        end_streams: end_streams(&gateway, &rpc_services),
         tells_caller_address: false,
         before_workers_stop: async { bundle.store().close().await },
     };

@@ -81,14 +81,7 @@ impl Token {
         let key = SigningKey::from_pem(&pem).map_err(|error| named(&error))?;
         #[expect(clippy::disallowed_methods, reason = "a token says when it was signed")]
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let claims = Claims {
-            iss: issuer.to_owned(),
-            aud: audience.to_owned(),
-            sub: self.subject.clone(),
-            exp: now.as_secs() + self.lifetime_s,
-            nbf: now.as_secs(),
-            iat: now.as_secs(),
-        };
+        let claims = Claims::new(issuer, audience, &self.subject, now.as_secs(), self.lifetime_s);
         key.sign(&claims).map_err(|error| named(&error))
     }
 }

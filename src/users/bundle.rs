@@ -130,11 +130,6 @@ impl Bundle {
         Logging.layer(self.authentication.layer(AuthServiceServer::new(self.auth.clone())))
     }
 
-    /// Ends every UserUpdates, with UNAVAILABLE.
-    pub fn end_streams(&self) {
-        self.users.end_streams();
-    }
-
     /// Where everything is kept.
     pub fn store(&self) -> &dyn Store {
         &*self.store

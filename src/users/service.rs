@@ -9,7 +9,6 @@ use std::{
 use futures_util::Stream;
 use pbjson_types::{Empty, Timestamp};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -38,8 +37,6 @@ pub struct UserService {
     hides_existing_email: bool,
     /// Of users with a password, by address.
     sign_ups: Arc<Attempts>,
-    /// Cancelled when streams that would go on are to end.
-    drain: CancellationToken,
 }
 
 impl UserService {
@@ -51,9 +48,8 @@ impl UserService {
         hasher: PasswordHasher,
         now: fn() -> SystemTime,
     ) -> Self {
-        let drain = CancellationToken::new();
         let sign_ups = Arc::new(Attempts::new(SIGN_UPS_PER_MINUTE));
-        Self { store, feed, hasher, now, hides_existing_email: false, sign_ups, drain }
+        Self { store, feed, hasher, now, hides_existing_email: false, sign_ups }
     }
 
     /// Whether CreateUser answers a known email as if it were new, with a user that is not kept:
@@ -68,16 +64,6 @@ impl UserService {
     pub fn sign_ups_per_minute(mut self, limit: u32) -> Self {
         self.sign_ups = Arc::new(Attempts::new(limit));
         self
-    }
-
-    /// Ends every UserUpdates with UNAVAILABLE, now; new ones end at once.
-    pub fn end_streams(&self) {
-        self.drain.cancel();
-    }
-
-    /// Waits until streams are to end.
-    pub(super) async fn drained(&self) {
-        self.drain.cancelled().await;
     }
 
     pub(super) fn feed(&self) -> Feed {

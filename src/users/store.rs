@@ -138,8 +138,13 @@ pub enum StoreError {
 /// changes up to one has missed none.
 #[tonic::async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Keeps a new user.
-    async fn insert(&self, user: NewUser) -> Result<(), StoreError>;
+    /// Keeps a new user: a batch of one.
+    async fn insert(&self, user: NewUser) -> Result<(), StoreError> {
+        match self.insert_all(vec![user]).await?.as_slice() {
+            [true] => Ok(()),
+            _ => Err(StoreError::EmailTaken),
+        }
+    }
 
     /// Keeps new users in one transaction, without those whose email is taken. Tells of each
     /// whether it was kept.

@@ -113,9 +113,6 @@ impl<R: Stream<Item = Result<UserUpdateRequest, Status>> + Unpin> Call<R> {
             let has_room = self.wanted.own.len() < UNANSWERED_LIMIT;
             let requests = self.requests.as_mut().filter(|_| has_room);
             tokio::select! {
-                () = self.service.drained() => {
-                    return Err(Status::unavailable("The service is stopping"));
-                }
                 () = sleep_until(self.expiry) => return Err(invalid_token()),
                 request = next_request(requests) => self.took(request.transpose()).await,
                 change = next_change(self.subscription.as_mut()) => {
@@ -396,17 +393,6 @@ mod tests {
             assert_eq!((status.code(), status.message()), (code, message.as_str()));
             assert!(caller.answers.next().await.is_none());
         }
-    }
-
-    #[tokio::test]
-    async fn who_would_stay_is_told_when_the_service_stops() {
-        let (service, _) = service(1);
-        let mut caller = Caller::new(&service).await;
-        caller.send(subscribe(String::new()));
-        assert!(caller.has_nothing().await);
-        service.end_streams();
-        let status = caller.answers.next().await.unwrap().unwrap_err();
-        assert_eq!(status.code(), Code::Unavailable);
     }
 
     #[tokio::test(start_paused = true)]

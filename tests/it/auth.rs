@@ -101,8 +101,7 @@ async fn every_method_but_the_public_ones_takes_a_token() {
         "auth.v1.AuthService/Refresh",
     ];
     let foreign = SigningKey::from_pkcs8("k", &SigningKey::generate().unwrap()).unwrap();
-    let claims =
-        Claims { iss: "transom".into(), aud: "transom".into(), sub: id, exp: 900, nbf: 0, iat: 0 };
+    let claims = Claims::new("transom", "transom", &id, 0, 900);
     let foreign = format!("Bearer {}", foreign.sign(&claims).unwrap());
     let long = format!("Bearer {}", "a".repeat(9_000));
     let tokens = [None, Some("Bearer"), Some("Basic YTpi"), Some(&*foreign), Some(&*long)];

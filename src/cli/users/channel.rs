@@ -12,13 +12,13 @@ use tonic::{
 };
 use tower::{ServiceExt as _, util::MapResponse};
 
+use crate::protocol::grpc::DETAILS;
+
 /// How long connecting may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a connection with open calls is pinged, and how long the answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-const STATUS_DETAILS: &str = "grpc-status-details-bin";
 
 pub(super) type Transport = MapResponse<Channel, fn(Response<Body>) -> Response<Body>>;
 
@@ -69,8 +69,8 @@ fn drop_unsound_details(headers: &mut HeaderMap) {
         let unpadded = value.strip_suffix(b"==").or(value.strip_suffix(b"=")).unwrap_or(value);
         general_purpose::STANDARD_NO_PAD.decode(unpadded).is_ok()
     };
-    if headers.get(STATUS_DETAILS).is_some_and(|value| !is_sound(value.as_bytes())) {
-        headers.remove(STATUS_DETAILS);
+    if headers.get(DETAILS).is_some_and(|value| !is_sound(value.as_bytes())) {
+        headers.remove(DETAILS);
     }
 }
 
@@ -89,10 +89,10 @@ mod tests {
             ("aGVsbG8 ", false),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(STATUS_DETAILS, details.parse().unwrap());
+            headers.insert(DETAILS, details.parse().unwrap());
             headers.insert("grpc-status", "5".parse().unwrap());
             drop_unsound_details(&mut headers);
-            assert_eq!(headers.contains_key(STATUS_DETAILS), is_kept, "{details}");
+            assert_eq!(headers.contains_key(DETAILS), is_kept, "{details}");
             // tonic reads it without a panic.
             assert!(tonic::Status::from_header_map(&headers).is_some());
         }

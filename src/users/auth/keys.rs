@@ -85,15 +85,9 @@ impl KeyRing {
     /// A token for a user.
     pub(super) fn sign(&self, user_id: &str) -> Result<String, KeyError> {
         let keys = self.keys.load();
+        let TokenTerms { issuer, audience, lifetime, .. } = &self.terms;
         let now = seconds((self.now)());
-        let claims = Claims {
-            iss: self.terms.issuer.clone(),
-            aud: self.terms.audience.clone(),
-            sub: user_id.to_owned(),
-            exp: now + self.terms.lifetime.as_secs(),
-            nbf: now,
-            iat: now,
-        };
+        let claims = Claims::new(issuer, audience, user_id, now, lifetime.as_secs());
         keys.signer(micros((self.now)())).ok_or(KeyError)?.sign(&claims)
     }
 

@@ -131,14 +131,6 @@ macro_rules! reading {
 
 #[tonic::async_trait]
 impl Store for PostgresStore {
-    async fn insert(&self, user: NewUser) -> Result<(), StoreError> {
-        // As a batch: an email that is taken is no error for the server to log.
-        match self.insert_all(vec![user]).await?.as_slice() {
-            [true] => Ok(()),
-            _ => Err(StoreError::EmailTaken),
-        }
-    }
-
     async fn insert_all(&self, users: Vec<NewUser>) -> Result<Vec<bool>, StoreError> {
         writing!(self, |transaction| users::insert_all(transaction, &users))
     }

@@ -119,10 +119,6 @@ macro_rules! reading {
 
 #[tonic::async_trait]
 impl Store for SqliteStore {
-    async fn insert(&self, user: NewUser) -> Result<(), StoreError> {
-        writing!(self, |transaction| users::insert(transaction, user))
-    }
-
     async fn insert_all(&self, users: Vec<NewUser>) -> Result<Vec<bool>, StoreError> {
         writing!(self, |transaction| users::insert_all(transaction, users))
     }

@@ -82,13 +82,6 @@ impl StubStore {
 
 #[tonic::async_trait]
 impl Store for StubStore {
-    async fn insert(&self, user: NewUser) -> Result<(), StoreError> {
-        match self.writes()?.insert(user) {
-            true => Ok(()),
-            false => Err(StoreError::EmailTaken),
-        }
-    }
-
     async fn insert_all(&self, users: Vec<NewUser>) -> Result<Vec<bool>, StoreError> {
         let mut kept = self.writes()?;
         Ok(users.into_iter().map(|user| kept.insert(user)).collect())

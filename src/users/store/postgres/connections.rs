@@ -32,7 +32,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Set by a statement rather than at the start of the connection, which poolers refuse. A
-/// statement is over before the call is (`deadlines.call_ms`); a gateway whose machine vanished
+/// statement is over before the call is (`deadlines.unary_ms`); a gateway whose machine vanished
 /// in a transaction does not keep all others waiting; and what is acknowledged is on disk even
 /// where the server's default is not to wait for that.
 const SESSION: &str = "SELECT set_config('statement_timeout', '5s', FALSE), \

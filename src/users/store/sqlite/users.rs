@@ -10,28 +10,6 @@ use super::{
     changes, refused,
 };
 
-pub(super) async fn insert(
-    transaction: &mut SqliteConnection,
-    user: NewUser,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO users (id, email, email_key, name, status, password_hash, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(&user.record.id)
-    .bind(&user.record.email)
-    .bind(user.record.email.to_lowercase())
-    .bind(&user.record.name)
-    .bind(user.record.status)
-    .bind(&user.password_hash)
-    .bind(user.record.created_at_micros)
-    .execute(&mut *transaction)
-    .await
-    .map_err(refused)?;
-    let at = user.record.created_at_micros;
-    changes::append(transaction, user.record, false, at).await.map(|_| ())
-}
-
 /// One statement for all of them: each is a way to SQLite's thread and back.
 pub(super) async fn insert_all(
     transaction: &mut SqliteConnection,
